@@ -1,0 +1,168 @@
+//! The command line's grammar. `-flag` and `--flag` both work, as Terraform's users expect.
+
+use clap::{Args, Parser, Subcommand};
+use jiff::{SignedDuration, Timestamp};
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// Declarative reconciliation of PostgreSQL backups: a git repository says how each cluster must be recoverable, Backstay
+/// plans the difference to what exists, and applies it.
+#[derive(Debug, Parser)]
+#[command(name = "backstay", version, disable_help_subcommand = true, max_term_width = 100)]
+#[command(after_help = "A flag may be written with one dash or with two: -chdir=DIR, --chdir=DIR.")]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Global {
+    /// The directory that holds `fleet/` and `policies/`, and that file names start from
+    #[arg(long, global = true, value_name = "DIR", default_value = ".", hide_default_value = true)]
+    pub(crate) chdir: PathBuf,
+    /// Machine-readable output: one JSON object a line while running
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// No colours, even on a terminal
+    #[arg(long, global = true)]
+    pub(crate) no_color: bool,
+    /// How many calls at once, for each site
+    #[arg(long, global = true, value_name = "N", default_value_t = 10)]
+    pub(crate) parallelism: usize,
+    /// How long to wait for a lease that another run holds
+    #[arg(long, global = true, value_name = "DURATION", default_value = "0s", value_parser = length)]
+    pub(crate) lease_timeout: SignedDuration,
+    /// Whether to ask for what is missing
+    #[arg(long, global = true, value_name = "BOOL", default_value_t = true, num_args = 0..=1, require_equals = true,
+          hide_possible_values = true, default_missing_value = "true", action = clap::ArgAction::Set)]
+    pub(crate) input: bool,
+    /// What to log to standard error: error, warn, info, debug, trace, or a filter
+    #[arg(long, global = true, value_name = "LEVEL")]
+    pub(crate) log: Option<String>,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Check the documents: every error at once, each with its place and a hint
+    Validate,
+    /// List everything that exists, and record it
+    Observe(ObserveOptions),
+    /// Show what would be done, and why; changes nothing
+    Plan(PlanOptions),
+    /// Show a plan file
+    Show(ShowOptions),
+    /// Do what a plan says: a new plan after asking, or a plan file without asking
+    Apply(ApplyOptions),
+    /// The backup status of the fleet, or of one cluster with its timeline
+    Status(StatusOptions),
+    /// The version, and the providers that this build has
+    Version,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ObserveOptions {
+    /// Write the inventory to a file, for `plan -inventory`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PlanOptions {
+    /// Write the plan to a file, for `show` and `apply`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// Exit 2 when there are changes
+    #[arg(long)]
+    pub(crate) detailed_exitcode: bool,
+    /// Plan for this instant (RFC 3339, or +DURATION from the virtual clock) instead of now
+    #[arg(long, value_name = "INSTANT")]
+    pub(crate) as_of: Option<AsOf>,
+    /// Plan over a recorded inventory; such a plan is never applied
+    #[arg(long, value_name = "FILE")]
+    pub(crate) inventory: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ShowOptions {
+    /// The plan file
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ApplyOptions {
+    /// A plan file: it is applied without asking
+    #[arg(value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+    /// Do not ask
+    #[arg(long)]
+    pub(crate) auto_approve: bool,
+    /// Plan for this instant; only sites with a virtual clock can be applied for another than now
+    #[arg(long, value_name = "INSTANT", conflicts_with = "file")]
+    pub(crate) as_of: Option<AsOf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StatusOptions {
+    /// One cluster, by name or uid
+    #[arg(value_name = "CLUSTER")]
+    pub(crate) cluster: Option<String>,
+}
+
+/// An instant, or a length of time after the virtual clock.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum AsOf {
+    /// RFC 3339.
+    At(Timestamp),
+    /// `+8h`.
+    After(SignedDuration),
+}
+
+impl FromStr for AsOf {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.strip_prefix('+') {
+            Some(rest) => length(rest).map(Self::After),
+            None => text
+                .parse()
+                .map(Self::At)
+                .map_err(|_| "write an instant as 2026-11-23T08:00:00Z, or a length after the clock as +8h".to_owned()),
+        }
+    }
+}
+
+fn length(text: &str) -> Result<SignedDuration, String> {
+    let length: backstay_core::time::Duration = text.parse().map_err(|error| format!("{error}"))?;
+    Ok(length.signed())
+}
+
+/// What clap has to say instead of arguments.
+pub(crate) struct Told {
+    pub(crate) text: String,
+    pub(crate) is_error: bool,
+}
+
+/// Parses, after giving every `-flag` its second dash.
+pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Arguments, Told> {
+    let mut is_literal = false;
+    let doubled = arguments.into_iter().enumerate().map(|(i, argument)| {
+        is_literal |= argument == "--";
+        match argument.to_str() {
+            Some(text) if i > 0 && !is_literal && has_one_dash(text) => OsString::from(format!("-{text}")),
+            Some(_) | None => argument,
+        }
+    });
+    Arguments::try_parse_from(doubled)
+        .map_err(|error| Told { text: error.render().to_string(), is_error: error.use_stderr() })
+}
+
+fn has_one_dash(text: &str) -> bool {
+    let mut bytes = text.bytes();
+    bytes.next() == Some(b'-') && bytes.next().is_some_and(|b| b.is_ascii_alphabetic()) && text.len() > 2
+}

@@ -1,0 +1,248 @@
+//! `backstay apply [FILE]`.
+
+use super::plan::{self, Planned};
+use super::{is_complete, read_file, status};
+use crate::args::{ApplyOptions, Global};
+use crate::exit::{Code, Codes};
+use crate::host::Host;
+use crate::progress::Progress;
+use crate::screen::Screen;
+use crate::session::{self, Session, directory};
+use backstay_core::admission::not_to_be_applied;
+use backstay_core::name::ClusterUid;
+use backstay_core::observed::Observed;
+use backstay_core::plan::{Action, Plan, UnreadablePlan};
+use backstay_core::refresh::{Refreshed, Skipped, refresh};
+use backstay_core::saga::End;
+use backstay_core::verify::verify;
+use backstay_report::{change_line, clean};
+use backstay_runtime::apply::{Applied, ChangeEnd, Context, apply};
+use backstay_runtime::baseline;
+use backstay_runtime::file_store::HostKeyDisk;
+use backstay_runtime::keys::SealedBefore;
+use jiff::Timestamp;
+use serde_json::json;
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::atomic::Ordering;
+
+/// A plan that is ready to run with the fleet that it is for, or the code of the reason why not, which was told.
+enum Ready {
+    Go(Box<Go>),
+    Stop(Codes),
+}
+
+struct Go {
+    session: Session,
+    planned: Planned,
+    /// The clusters of changes that went stale before the run.
+    skipped: BTreeSet<ClusterUid>,
+}
+
+pub(crate) async fn run(
+    options: &ApplyOptions,
+    global: &Global,
+    host: &Host,
+    screen: &Screen,
+) -> anyhow::Result<Codes> {
+    let ready = match &options.file {
+        Some(path) => from_file(path, global, host, screen).await?,
+        None => fresh(options, global, host, screen).await?,
+    };
+    match ready {
+        Ready::Stop(codes) => Ok(codes),
+        Ready::Go(go) => {
+            // From here a signal lets running calls finish; before, there is nothing to finish.
+            host.is_working.store(true, Ordering::SeqCst);
+            let applied = carry_out(&go.session, &go.planned, global, host, screen).await;
+            let recorded = match &applied {
+                Ok(applied) => record(&go, applied).await,
+                Err(_) => Ok(()),
+            };
+            host.is_working.store(false, Ordering::SeqCst);
+            let applied = applied?;
+            recorded?;
+            conclude(&go, &applied, host, screen).await
+        }
+    }
+}
+
+/// Records what the next plan's causes are judged by.
+async fn record(go: &Go, applied: &Applied) -> anyhow::Result<()> {
+    let mut unfinished = applied.unfinished(&go.planned.plan);
+    unfinished.extend(go.skipped.iter().cloned());
+    let as_of = go.planned.plan.plan().basis.as_of;
+    Ok(baseline::record(&go.session.store, &go.session.sources, as_of, unfinished).await?)
+}
+
+/// A plan made now, shown, and approved by a person unless that was waived.
+async fn fresh(options: &ApplyOptions, global: &Global, host: &Host, screen: &Screen) -> anyhow::Result<Ready> {
+    let Some(session) = Session::open(global, host, screen)? else {
+        return Ok(Ready::Stop(Codes::of(Code::Error)));
+    };
+    let stop = |code: Code| {
+        let mut codes = Codes::of(code);
+        codes.add_if(session.has_errors, Code::Error);
+        Ok(Ready::Stop(codes))
+    };
+    let seen = session.leases().await?;
+    let observed = session.observe(host, screen).await?;
+    let planned = plan::make(&session, observed, seen, options.as_of).await?;
+    let plan = planned.plan.plan();
+    plan::tell(plan, screen);
+    if let Some(because) = not_to_be_applied(plan) {
+        screen.error(&anyhow::anyhow!("{because}"));
+        return stop(Code::Refused);
+    }
+    if !options.auto_approve && !plan.changes.is_empty() {
+        let question = "\nDo you want Backstay to do this? Only `yes` is accepted: ";
+        match screen.ask(question).as_deref() {
+            Some("yes") => {}
+            Some(_) => {
+                screen.note("Cancelled: nothing was done.");
+                return stop(Code::Cancelled);
+            }
+            None => anyhow::bail!("nobody can be asked: give -auto-approve, or a plan file"),
+        }
+    }
+    Ok(Ready::Go(Box::new(Go { session, planned, skipped: BTreeSet::new() })))
+}
+
+/// A plan that was made before: still valid, with its own documents, cut down to what is still so, and checked again.
+async fn from_file(path: &Path, global: &Global, host: &Host, screen: &Screen) -> anyhow::Result<Ready> {
+    let stop = |code: Code, because: String| {
+        screen.error(&anyhow::anyhow!("{because}"));
+        Ok(Ready::Stop(Codes::of(code)))
+    };
+    let plan = match Plan::from_file(&read_file(&directory(global, host).join(path))?) {
+        Ok(plan) => plan,
+        Err(error @ UnreadablePlan::Digest) => return stop(Code::Refused, format!("{}: {error}", path.display())),
+        Err(error @ (UnreadablePlan::Form(_) | UnreadablePlan::Version(_))) => {
+            return stop(Code::Error, format!("{}: {error}", path.display()));
+        }
+    };
+    if let Some(because) = not_to_be_applied(&plan) {
+        return stop(Code::Refused, because);
+    }
+    if host.clock.now() > plan.basis.valid_until {
+        return stop(Code::Stale, format!("the plan expired at {}: make a new one", plan.basis.valid_until));
+    }
+    let session = match Session::open_for(&plan, global, host, screen)? {
+        Ok(session) => session,
+        Err(because) => return stop(Code::Stale, because),
+    };
+    let seen = session.leases().await?;
+    let observed = session.observe(host, screen).await?;
+    let Refreshed { plan, skipped } = refresh(plan, &observed);
+    for skip in &skipped {
+        tell_skipped(skip, screen);
+    }
+    let skipped = skipped.into_iter().map(|skip| skip.change.cluster).collect();
+    let plan = match verify(plan, &session.desired, &observed) {
+        Ok(plan) => plan,
+        Err(violations) => return stop(Code::Refused, format!("the plan breaks what must always hold:\n{violations}")),
+    };
+    Ok(Ready::Go(Box::new(Go { session, planned: Planned { plan, observed, seen }, skipped })))
+}
+
+fn tell_skipped(skip: &Skipped, screen: &Screen) {
+    let line = change_line(&skip.change);
+    if screen.is_json {
+        let outcome = json!({ "end": "stale", "because": skip.because });
+        screen.json("warn", "apply_errored", &line.subject, json!({ "change": skip.change, "outcome": outcome }));
+    } else {
+        screen.note(&format!("  {} {}  skipped: {}", line.symbol, line.subject, clean(&skip.because)));
+    }
+}
+
+async fn carry_out(
+    session: &Session,
+    planned: &Planned,
+    global: &Global,
+    host: &Host,
+    screen: &Screen,
+) -> anyhow::Result<Applied> {
+    let sealed = SealedBefore::of(&planned.observed);
+    let entropy = host.entropy.as_ref();
+    // Nothing to do seals nothing: no key is made for it.
+    let key = match planned.plan.plan().changes.as_slice() {
+        [] => None,
+        [_, ..] => Some(session.key_file.key_or_make(&HostKeyDisk, entropy, &session.store, sealed).await?),
+    };
+    let run = run_id(host)?;
+    let progress = Progress::applying(screen, planned.plan.plan().changes.len());
+    let context = Context {
+        desired: &session.desired,
+        sites: &session.sites,
+        store: &session.store,
+        clock: host.clock.as_ref(),
+        key: key.as_ref(),
+        observer: &progress,
+        seen: &planned.seen,
+        parallelism: global.parallelism,
+        lease_timeout: global.lease_timeout,
+        run: &run,
+        cancelled: &host.cancelled,
+    };
+    Ok(apply(&context, &planned.plan, &planned.observed).await?)
+}
+
+/// A run's id: when it began, and chance, so that two runs never share one.
+fn run_id(host: &Host) -> anyhow::Result<String> {
+    let chance = host.entropy.bytes()?;
+    let suffix = data_encoding::HEXLOWER.encode(&chance[..4]);
+    Ok(format!("{}-{suffix}", backstay_core::time::stamp(second(host.clock.now()))))
+}
+
+fn second(instant: Timestamp) -> Timestamp {
+    Timestamp::from_second(instant.as_second()).unwrap_or(instant)
+}
+
+/// Tells what was done, and shows the fleet.
+async fn conclude(go: &Go, applied: &Applied, host: &Host, screen: &Screen) -> anyhow::Result<Codes> {
+    let Go { session, planned, skipped } = go;
+    tell_applied(planned.plan.plan(), applied, !skipped.is_empty(), screen);
+    let observed = session.observe(host, screen).await?;
+    if !screen.is_json {
+        screen.out("\n");
+    }
+    let as_of = session::as_of(None, &session.desired, &observed)?;
+    status::tell_fleet(session, &observed, as_of, status::MOST_AFTER_APPLY, screen);
+    Ok(codes_of(go, applied, host, &observed))
+}
+
+fn tell_applied(plan: &Plan, applied: &Applied, was_cut: bool, screen: &Screen) {
+    let done = |wanted: fn(&Action) -> bool| {
+        let is_done = |(index, end): &(&usize, &ChangeEnd)| {
+            **end == ChangeEnd::Saga(End::Done)
+                && plan.changes.get(**index).is_some_and(|change| wanted(&change.action))
+        };
+        applied.ended.iter().filter(is_done).count()
+    };
+    let added = done(|action| matches!(action, Action::Create(_)));
+    let changed = done(|action| matches!(action, Action::Expire(_) | Action::Revive(_)));
+    let destroyed = done(|action| matches!(action, Action::Delete(_)));
+    let all_done = !was_cut && applied.count(|end| *end == ChangeEnd::Saga(End::Done)) == plan.changes.len();
+    let verdict = if all_done { "Apply complete!" } else { "Applied in part." };
+    let text = format!("{verdict} Resources: {added} added, {changed} changed, {destroyed} destroyed.");
+    if screen.is_json {
+        let changes = json!({ "add": added, "change": changed, "remove": destroyed, "operation": "apply" });
+        screen.json("info", "change_summary", &text, json!({ "changes": changes }));
+    } else if was_cut || !plan.changes.is_empty() {
+        let painted = if all_done { screen.out_paint.green(&text) } else { screen.out_paint.yellow(&text) };
+        screen.out(&format!("\n{painted}\n"));
+    }
+}
+
+fn codes_of(go: &Go, applied: &Applied, host: &Host, observed: &Observed) -> Codes {
+    let Go { session, planned, skipped } = go;
+    let plan = planned.plan.plan();
+    let mut codes = plan::codes_of(plan, &planned.observed, session.has_errors, false);
+    let went_wrong = |end: &ChangeEnd| matches!(end, ChangeEnd::Saga(End::Stale { .. } | End::Failed { .. }));
+    codes.add_if(!skipped.is_empty() || applied.count(went_wrong) > 0, Code::Partial);
+    codes.add_if(applied.count(|end| matches!(end, ChangeEnd::LeaseHeld(_))) > 0, Code::LeaseHeld);
+    codes.add_if(host.cancelled.load(Ordering::SeqCst), Code::Cancelled);
+    codes.add_if(plan.waiting.iter().any(|waiting| waiting.why.is_refusal()), Code::Refused);
+    codes.add_if(!is_complete(observed), Code::Coverage);
+    codes
+}

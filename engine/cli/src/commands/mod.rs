@@ -1,0 +1,42 @@
+//! One module a verb.
+
+pub(crate) mod apply;
+pub(crate) mod observe;
+pub(crate) mod plan;
+pub(crate) mod show;
+pub(crate) mod status;
+pub(crate) mod validate;
+pub(crate) mod version;
+
+use backstay_core::observed::Observed;
+use std::io::Write as _;
+use std::path::Path;
+
+/// Writes a file whole or not at all.
+fn write_file(path: &Path, content: &str) -> anyhow::Result<()> {
+    let told = |error: std::io::Error| anyhow::anyhow!("could not write {}: {error}", path.display());
+    let name = path.file_name().ok_or_else(|| anyhow::anyhow!("{} names no file", path.display()))?;
+    let temporary = path.with_file_name(format!(".{}.{}.tmp", name.display(), std::process::id()));
+    let write = || {
+        let mut file = std::fs::File::create(&temporary)?;
+        file.write_all(content.as_bytes())?;
+        file.sync_all()?;
+        std::fs::rename(&temporary, path)
+    };
+    write().inspect_err(|_| drop(std::fs::remove_file(&temporary))).map_err(told)
+}
+
+/// Whether every site and the state store's records were read.
+fn is_complete(observed: &Observed) -> bool {
+    observed.records.complete().is_some() && observed.sites.values().all(|site| site.complete().is_some())
+}
+
+/// The largest file that is read whole: a plan or an inventory of the largest fleets stays below it.
+const LARGEST_FILE: u64 = 4 << 30;
+
+fn read_file(path: &Path) -> anyhow::Result<String> {
+    let told = |error: std::io::Error| anyhow::anyhow!("could not read {}: {error}", path.display());
+    let size = std::fs::metadata(path).map_err(told)?.len();
+    anyhow::ensure!(size <= LARGEST_FILE, "{} is larger than 4 GiB", path.display());
+    std::fs::read_to_string(path).map_err(told)
+}

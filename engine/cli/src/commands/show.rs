@@ -1,0 +1,31 @@
+//! `backstay show FILE`.
+
+use super::read_file;
+use crate::args::{Global, ShowOptions};
+use crate::exit::{Code, Codes};
+use crate::host::Host;
+use crate::screen::Screen;
+use crate::session::directory;
+use backstay_core::plan::{Plan, UnreadablePlan};
+use backstay_report::{plan_json, plan_text};
+
+pub(crate) fn run(options: &ShowOptions, global: &Global, host: &Host, screen: &Screen) -> anyhow::Result<Codes> {
+    let text = read_file(&directory(global, host).join(&options.file))?;
+    let plan = match Plan::from_file(&text) {
+        Ok(plan) => plan,
+        Err(error) => {
+            screen.error(&anyhow::anyhow!("{}: {error}", options.file.display()));
+            return Ok(Codes::of(match error {
+                UnreadablePlan::Digest => Code::Refused,
+                UnreadablePlan::Form(_) | UnreadablePlan::Version(_) => Code::Error,
+            }));
+        }
+    };
+    if screen.is_json {
+        screen.out(&format!("{}\n", plan_json(&plan)));
+    } else {
+        screen.out(&plan_text(&plan, screen.out_paint));
+        screen.out(&format!("Digest {}, to be applied before {}.\n", plan.digest(), plan.basis.valid_until));
+    }
+    Ok(Codes::none())
+}

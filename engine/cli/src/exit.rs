@@ -1,0 +1,97 @@
+//! Exit codes (CLI.md): where several hold, one is returned by a fixed precedence.
+
+use std::collections::BTreeSet;
+
+/// An exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Code {
+    /// Done; no difference.
+    Done,
+    /// Error.
+    Error,
+    /// Differences.
+    Differences,
+    /// Applied in part.
+    Partial,
+    /// The plan is stale or expired.
+    Stale,
+    /// Refused by policy, limit or protection.
+    Refused,
+    /// A lease is held by another run.
+    LeaseHeld,
+    /// A site could not be read.
+    Coverage,
+    /// Cancelled.
+    Cancelled,
+}
+
+impl Code {
+    /// The number that the process ends with.
+    #[must_use]
+    pub fn number(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Error => 1,
+            Self::Differences => 2,
+            Self::Partial => 3,
+            Self::Stale => 4,
+            Self::Refused => 5,
+            Self::LeaseHeld => 6,
+            Self::Coverage => 7,
+            Self::Cancelled => 8,
+        }
+    }
+}
+
+/// All codes that hold.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Codes(BTreeSet<Code>);
+
+impl Codes {
+    pub(crate) fn none() -> Self {
+        Self::default()
+    }
+
+    pub(crate) fn of(code: Code) -> Self {
+        Self(BTreeSet::from([code]))
+    }
+
+    pub(crate) fn add_if(&mut self, holds: bool, code: Code) {
+        if holds {
+            self.0.insert(code);
+        }
+    }
+
+    /// All of them as numbers, for JSON.
+    pub(crate) fn numbers(&self) -> Vec<u8> {
+        self.0.iter().map(|code| code.number()).collect()
+    }
+
+    /// The one that is returned: the first of 8, 1, 5, 4, 3, 6, 7, 2.
+    pub(crate) fn first(&self) -> Code {
+        use Code::{Cancelled, Coverage, Differences, Error, LeaseHeld, Partial, Refused, Stale};
+        [Cancelled, Error, Refused, Stale, Partial, LeaseHeld, Coverage, Differences]
+            .into_iter()
+            .find(|code| self.0.contains(code))
+            .unwrap_or(Code::Done)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_precedence_is_that_of_the_reference() {
+        let mut codes = Codes::none();
+        assert_eq!(codes.first(), Code::Done);
+        for code in [Code::Differences, Code::Coverage, Code::LeaseHeld, Code::Partial, Code::Stale, Code::Refused] {
+            codes.add_if(true, code);
+            assert_eq!(codes.first(), code);
+        }
+        codes.add_if(true, Code::Error);
+        codes.add_if(true, Code::Cancelled);
+        assert_eq!(codes.first(), Code::Cancelled);
+        assert_eq!(codes.numbers(), [1, 2, 3, 4, 5, 6, 7, 8]);
+    }
+}

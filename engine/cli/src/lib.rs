@@ -1,0 +1,73 @@
+//! Arguments, prompts, progress and exit codes. No decision about backups is made here.
+
+mod args;
+mod commands;
+mod exit;
+mod host;
+mod progress;
+mod screen;
+mod session;
+
+pub use backstay_runtime::seams::{Clock, Entropy, StoreError};
+pub use backstay_runtime::sites::Registry;
+pub use exit::Code;
+pub use host::{Host, Io, real_clock, real_entropy};
+
+use args::{Arguments, Command};
+use exit::Codes;
+use screen::Screen;
+use std::ffi::OsString;
+
+/// Runs one command, and gives its exit code.
+///
+/// `arguments` include the program's name. Everything that reaches outside comes in through `host` and `io`, so that tests
+/// run the real command line in one process and in made-up time.
+pub async fn run(arguments: impl IntoIterator<Item = OsString>, host: &Host, io: Io) -> u8 {
+    let arguments = match args::parse(arguments) {
+        Ok(arguments) => arguments,
+        Err(told) => {
+            let code = if told.is_error { Code::Error } else { Code::Done };
+            let screen = Screen::plain(io, host.clock.clone());
+            if told.is_error {
+                screen.err(&told.text);
+            } else {
+                screen.out(&told.text);
+            }
+            return if screen.finish() { code.number() } else { Code::Error.number() };
+        }
+    };
+    log_to_stderr(arguments.global.log.as_deref());
+    let is_one_document = matches!(arguments.command, Command::Show(_) | Command::Version);
+    let screen = Screen::new(io, &arguments.global, is_one_document, host.clock.clone());
+    let mut codes = match dispatch(&arguments, host, &screen).await {
+        Ok(codes) => codes,
+        Err(error) => {
+            screen.error(&error);
+            Codes::of(Code::Error)
+        }
+    };
+    screen.codes(&codes);
+    codes.add_if(!screen.finish(), Code::Error);
+    codes.first().number()
+}
+
+async fn dispatch(arguments: &Arguments, host: &Host, screen: &Screen) -> anyhow::Result<Codes> {
+    let global = &arguments.global;
+    match &arguments.command {
+        Command::Validate => commands::validate::run(global, host, screen),
+        Command::Observe(options) => commands::observe::run(options, global, host, screen).await,
+        Command::Plan(options) => commands::plan::run(options, global, host, screen).await,
+        Command::Show(options) => commands::show::run(options, global, host, screen),
+        Command::Apply(options) => commands::apply::run(options, global, host, screen).await,
+        Command::Status(options) => commands::status::run(options, global, host, screen).await,
+        Command::Version => Ok(commands::version::run(host, screen)),
+    }
+}
+
+/// Logs go to standard error, only when asked for; the first run of a process decides.
+fn log_to_stderr(filter: Option<&str>) {
+    let Some(filter) = filter else { return };
+    let filter = tracing_subscriber::EnvFilter::new(filter);
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false);
+    drop(subscriber.try_init());
+}

@@ -1,0 +1,191 @@
+//! Where output goes: results to standard output, all else to standard error, JSON lines where machines read.
+
+use crate::args::Global;
+use crate::exit::Codes;
+use crate::host::Io;
+use backstay_core::diagnostic::{Diagnostics, Severity};
+use backstay_report::{Paint, fold};
+use backstay_runtime::seams::Clock;
+use serde_json::{Value, json};
+use std::io::{BufRead, Write};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+pub(crate) struct Screen {
+    streams: Mutex<Streams>,
+    clock: Arc<dyn Clock>,
+    pub(crate) is_json: bool,
+    /// Whether the output is one JSON object a line, with the version first and the codes last.
+    is_stream: bool,
+    pub(crate) out_paint: Paint,
+    pub(crate) err_paint: Paint,
+    /// Whether progress may be drawn.
+    pub(crate) draws: bool,
+    pub(crate) can_ask: bool,
+}
+
+struct Streams {
+    out: Box<dyn Write + Send>,
+    err: Box<dyn Write + Send>,
+    input: Box<dyn BufRead + Send>,
+    /// How wide results may be; a file has no width.
+    width: Option<usize>,
+    /// Why results could not be written.
+    failure: Option<String>,
+}
+
+impl Streams {
+    fn of(io: Io) -> Mutex<Self> {
+        let width = io.width.filter(|width| io.out_is_terminal && *width >= 20);
+        Mutex::new(Self { out: io.out, err: io.err, input: io.input, width, failure: None })
+    }
+
+    /// A reader that went away, as `head` does, is no error of ours; a full disk is.
+    fn note(&mut self, written: std::io::Result<()>) {
+        if let Err(error) = written
+            && error.kind() != std::io::ErrorKind::BrokenPipe
+        {
+            self.failure.get_or_insert(error.to_string());
+        }
+    }
+}
+
+impl Screen {
+    /// A screen for what is said before the arguments are known.
+    pub(crate) fn plain(io: Io, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            clock,
+            is_json: false,
+            is_stream: false,
+            out_paint: Paint::Plain,
+            err_paint: Paint::Plain,
+            draws: false,
+            can_ask: false,
+            streams: Streams::of(io),
+        }
+    }
+
+    /// A screen as the arguments want it; `is_one_document` where JSON is one value, which other tools read whole.
+    pub(crate) fn new(io: Io, global: &Global, is_one_document: bool, clock: Arc<dyn Clock>) -> Self {
+        let is_dumb = io.environment.get("TERM").is_some_and(|term| term == "dumb");
+        let has_no_colour = io.environment.get("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let is_quiet = global.no_color || global.json || has_no_colour || is_dumb;
+        let paint = |is_terminal: bool| if is_terminal && !is_quiet { Paint::Colour } else { Paint::Plain };
+        let screen = Self {
+            clock,
+            is_json: global.json,
+            is_stream: global.json && !is_one_document,
+            out_paint: paint(io.out_is_terminal),
+            err_paint: paint(io.err_is_terminal),
+            draws: io.err_is_terminal && !global.json && !is_dumb,
+            can_ask: global.input && io.input_is_terminal && !global.json,
+            streams: Streams::of(io),
+        };
+        if screen.is_stream {
+            let version = env!("CARGO_PKG_VERSION");
+            screen.json("info", "version", &format!("Backstay {version}"), json!({ "backstay": version }));
+        }
+        screen
+    }
+
+    fn streams(&self) -> MutexGuard<'_, Streams> {
+        self.streams.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes a result.
+    pub(crate) fn out(&self, text: &str) {
+        let mut streams = self.streams();
+        let folded = streams.width.map(|width| fold(text, width));
+        let written = streams.out.write_all(folded.as_deref().unwrap_or(text).as_bytes());
+        streams.note(written);
+    }
+
+    /// Writes all else.
+    pub(crate) fn err(&self, text: &str) {
+        let _ = self.streams().err.write_all(text.as_bytes());
+    }
+
+    /// Writes a line for people; machines do not get it.
+    pub(crate) fn note(&self, text: &str) {
+        if !self.is_json {
+            self.err(&format!("{text}\n"));
+        }
+    }
+
+    /// Writes one JSON line.
+    pub(crate) fn json(&self, level: &str, kind: &str, message: &str, fields: Value) {
+        let mut line = json!({
+            "@level": level,
+            "@message": message,
+            "@module": "backstay",
+            "@timestamp": self.clock.now().to_string(),
+            "type": kind,
+        });
+        if let (Value::Object(line), Value::Object(fields)) = (&mut line, fields) {
+            line.extend(fields);
+        }
+        self.out(&format!("{line}\n"));
+    }
+
+    /// Tells an error that ended the command.
+    pub(crate) fn error(&self, error: &anyhow::Error) {
+        let text = error.to_string();
+        if self.is_json {
+            self.json("error", "diagnostic", &text, json!({ "diagnostic": { "severity": "error", "summary": text } }));
+        } else {
+            self.err(&format!("{} {text}\n", self.err_paint.red("error:")));
+        }
+    }
+
+    /// Tells everything that is wrong with the documents.
+    pub(crate) fn diagnostics(&self, diagnostics: &Diagnostics) {
+        if diagnostics.is_empty() {
+            return;
+        }
+        if self.is_json {
+            for diagnostic in diagnostics.iter() {
+                let level = if diagnostic.severity == Severity::Error { "error" } else { "warn" };
+                self.json(level, "diagnostic", &diagnostic.message, json!({ "diagnostic": diagnostic }));
+            }
+        } else {
+            self.err(&diagnostics.render());
+        }
+    }
+
+    /// Asks a person, and gives the answer without white space around it; `None` when nobody can answer.
+    pub(crate) fn ask(&self, question: &str) -> Option<String> {
+        if !self.can_ask {
+            return None;
+        }
+        let mut streams = self.streams();
+        let _ = streams.err.write_all(question.as_bytes());
+        let _ = streams.err.flush();
+        let mut answer = String::new();
+        match streams.input.read_line(&mut answer) {
+            Ok(0) | Err(_) => None,
+            Ok(_) => Some(answer.trim().to_owned()),
+        }
+    }
+
+    /// Tells machines every code that holds.
+    pub(crate) fn codes(&self, codes: &Codes) {
+        if self.is_stream {
+            let numbers = codes.numbers();
+            self.json("info", "exit", &format!("exit {}", codes.first().number()), json!({ "codes": numbers }));
+        }
+    }
+
+    /// Writes out what is still buffered, and tells whether all results could be written.
+    pub(crate) fn finish(&self) -> bool {
+        let mut streams = self.streams();
+        let flushed = streams.out.flush();
+        streams.note(flushed);
+        if let Some(failure) = streams.failure.take() {
+            let text = format!("error: could not write to standard output: {failure}\n");
+            let _ = streams.err.write_all(text.as_bytes());
+            let _ = streams.err.flush();
+            return false;
+        }
+        let _ = streams.err.flush();
+        true
+    }
+}

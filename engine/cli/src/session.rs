@@ -1,0 +1,164 @@
+//! What every command that looks at the world begins with: the documents, the sites, the state store, one observation.
+
+use crate::args::{AsOf, Global};
+use crate::host::Host;
+use crate::progress::Progress;
+use crate::screen::Screen;
+use anyhow::{Context as _, bail};
+use backstay_core::admission::default_instant;
+use backstay_core::diagnostic::Diagnostics;
+use backstay_core::model::{Desired, Provider, StateUrl};
+use backstay_core::observed::Observed;
+use backstay_core::plan::Plan;
+use backstay_core::resolve::{Resolution, resolve};
+use backstay_provider::Home;
+use backstay_runtime::events::Observer;
+use backstay_runtime::file_store::{FileStore, HostKeyDisk};
+use backstay_runtime::keys::KeyFile;
+use backstay_runtime::lease::Epochs;
+use backstay_runtime::observe;
+use backstay_runtime::sites::Sites;
+use backstay_runtime::sources::{Sources, from_commit, from_directory};
+use backstay_runtime::state::State;
+use jiff::Timestamp;
+use std::path::{Path, PathBuf};
+
+/// The documents, read and resolved.
+pub(crate) struct Documents {
+    pub(crate) root: PathBuf,
+    pub(crate) sources: Sources,
+    pub(crate) desired: Option<Desired>,
+    pub(crate) diagnostics: Diagnostics,
+}
+
+/// Reads and resolves the documents, and tells everything that is wrong with them.
+pub(crate) fn read_documents(global: &Global, host: &Host, screen: &Screen) -> anyhow::Result<Documents> {
+    let root = directory(global, host);
+    let sources = from_directory(&root)?;
+    if sources.tree.is_empty() {
+        bail!(
+            "there are no documents in {}: expected fleet/ and policies/ there (-chdir names another place)",
+            root.display()
+        );
+    }
+    Ok(Documents::of(root, sources, screen))
+}
+
+/// The fleet's directory: relative names of files start from it too, as Terraform's `-chdir` has it.
+pub(crate) fn directory(global: &Global, host: &Host) -> PathBuf {
+    if global.chdir == Path::new(".") { host.directory.clone() } else { host.directory.join(&global.chdir) }
+}
+
+impl Documents {
+    fn of(root: PathBuf, sources: Sources, screen: &Screen) -> Self {
+        let Resolution { desired, diagnostics } = resolve(&sources.tree, sources.origin.clone());
+        screen.diagnostics(&diagnostics);
+        Self { root, sources, desired, diagnostics }
+    }
+}
+
+/// The documents that a plan was made from: those of the work tree where they are the same still, else those of its commit.
+///
+/// The inner error says why there are none: the plan is stale.
+fn sources_of(plan: &Plan, root: &Path) -> anyhow::Result<Result<Sources, String>> {
+    let planned = &plan.basis.origin;
+    let present = from_directory(root)?;
+    if present.origin.documents == planned.documents {
+        return Ok(Ok(present));
+    }
+    let (then, now) = (planned.documents.brief(), present.origin.documents.brief());
+    let changed = format!("the documents changed since the plan ({then} then, {now} now)");
+    let Some(commit) = planned.commit.as_deref().filter(|_| !planned.dirty) else {
+        return Ok(Err(format!("{changed}, and no commit holds them: make a new one")));
+    };
+    Ok(match from_commit(root, commit) {
+        Ok(sources) if sources.origin.documents == planned.documents => Ok(sources),
+        Ok(_) => Err(format!("{changed}, and commit {commit} has others here: make a new one")),
+        Err(error) => Err(format!("{changed}, and {error}: fetch that commit, or make a new one")),
+    })
+}
+
+/// A fleet, opened.
+pub(crate) struct Session {
+    pub(crate) root: PathBuf,
+    pub(crate) sources: Sources,
+    pub(crate) desired: Desired,
+    pub(crate) has_errors: bool,
+    pub(crate) sites: Sites,
+    pub(crate) store: FileStore,
+    pub(crate) key_file: KeyFile,
+    parallelism: usize,
+}
+
+impl Session {
+    /// Opens the fleet; `None` when its documents say too little, which has been told.
+    pub(crate) fn open(global: &Global, host: &Host, screen: &Screen) -> anyhow::Result<Option<Self>> {
+        let documents = read_documents(global, host, screen)?;
+        let has_errors = documents.diagnostics.has_errors();
+        let Some(desired) = documents.desired else { return Ok(None) };
+        Ok(Some(Self::of(documents.root, documents.sources, desired, has_errors, global, host)))
+    }
+
+    /// Opens the fleet as a plan had it; the inner error says why the plan is stale.
+    pub(crate) fn open_for(
+        plan: &Plan,
+        global: &Global,
+        host: &Host,
+        screen: &Screen,
+    ) -> anyhow::Result<Result<Self, String>> {
+        let root = directory(global, host);
+        let sources = match sources_of(plan, &root)? {
+            Ok(sources) => sources,
+            Err(because) => return Ok(Err(because)),
+        };
+        let documents = Documents::of(root, sources, screen);
+        let has_errors = documents.diagnostics.has_errors();
+        let desired = documents.desired.context("the plan's documents do not resolve")?;
+        Ok(Ok(Self::of(documents.root, documents.sources, desired, has_errors, global, host)))
+    }
+
+    fn of(root: PathBuf, sources: Sources, desired: Desired, has_errors: bool, global: &Global, host: &Host) -> Self {
+        let StateUrl::File(state) = &desired.fleet.state;
+        let state = root.join(state);
+        let sites = host.registry.open(&desired, Home { fleet: &root, state: &state });
+        let may_be_made =
+            desired.sites.values().all(|site| matches!(site.provider, Provider::Sim(_) | Provider::Local(_)));
+        let key_file = KeyFile { path: root.join(&desired.fleet.seal_key_file), may_be_made };
+        let parallelism = global.parallelism;
+        Self { root, sources, desired, has_errors, sites, store: FileStore::new(state), key_file, parallelism }
+    }
+
+    /// Observes all sites.
+    pub(crate) async fn observe(&self, host: &Host, screen: &Screen) -> anyhow::Result<Observed> {
+        let progress = Progress::reading(screen);
+        self.observe_quietly(host, &progress).await
+    }
+
+    async fn observe_quietly(&self, host: &Host, observer: &dyn Observer) -> anyhow::Result<Observed> {
+        let keyring = self.key_file.keyring(&HostKeyDisk)?;
+        let state = State(&self.store);
+        let clock = host.clock.as_ref();
+        Ok(observe::observe(&self.desired, &self.sites, state, keyring, clock, observer, self.parallelism).await)
+    }
+
+    /// The leases as they are now: read before an observation, they show who worked on a cluster after it.
+    pub(crate) async fn leases(&self) -> anyhow::Result<Epochs> {
+        Ok(Epochs::read(&self.store).await?)
+    }
+
+    /// The baseline that causes are judged by.
+    pub(crate) async fn baseline(&self, observed: &Observed) -> Option<Desired> {
+        let record = observed.records.complete().and_then(|records| records.baseline.as_ref());
+        backstay_runtime::baseline::load(&self.store, record, &self.desired, &self.root).await
+    }
+}
+
+/// The instant to plan for: the one asked for, else the virtual clock where all sites have one, else the host's.
+pub(crate) fn as_of(asked: Option<AsOf>, desired: &Desired, observed: &Observed) -> anyhow::Result<Timestamp> {
+    let now = default_instant(desired, observed);
+    match asked {
+        None => Ok(now),
+        Some(AsOf::At(instant)) => Ok(instant),
+        Some(AsOf::After(length)) => now.checked_add(length).context("that instant is beyond all calendars"),
+    }
+}

@@ -1,0 +1,187 @@
+//! What is wrong with a document, where, and what to do: every error at once, never only the first.
+
+mod quote;
+mod render;
+
+pub use quote::{quote, source_line};
+
+use serde::{Deserialize, Serialize};
+
+/// The code of the diagnostic that counts the ones that are not shown.
+pub(crate) const TOO_MANY: &str = "too-many";
+
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// What it is about is left out until it is repaired.
+    Error,
+    /// Everything is read as written, and it is probably not what was meant.
+    Warning,
+}
+
+impl Severity {
+    /// The word that opens a rendered diagnostic.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+        }
+    }
+}
+
+/// A place in a file.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Place {
+    /// The file, relative to the fleet's directory, with `/` between its parts.
+    pub file: String,
+    /// The line, from 1; 0 is the file as a whole.
+    pub line: usize,
+    /// The column in characters, from 1; 0 is the line or the file as a whole.
+    pub column: usize,
+    /// That line, fit for a terminal: no control characters, no secrets, and no more of it than a screen takes.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub source_line: String,
+    /// Where the marker begins within `source_line`, in characters, from 0.
+    #[serde(default)]
+    pub marker: usize,
+    /// How many characters the marker spans.
+    #[serde(default)]
+    pub length: usize,
+}
+
+impl Place {
+    /// A file as a whole.
+    #[must_use]
+    pub fn file(file: &str) -> Self {
+        Self { file: file.to_owned(), line: 0, column: 0, source_line: String::new(), marker: 0, length: 0 }
+    }
+
+    /// `file:line:column`, as far as it is known.
+    #[must_use]
+    pub fn address(&self) -> String {
+        let file = quote::escape(&self.file);
+        if self.line == 0 { file } else { format!("{file}:{}:{}", self.line, self.column) }
+    }
+}
+
+/// One thing that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Diagnostic {
+    /// How bad it is.
+    pub severity: Severity,
+    /// What kind of mistake it is: stable, for `backstay explain`.
+    pub code: String,
+    /// What is wrong, in one line.
+    pub message: String,
+    /// Where, unless it is about what is nowhere.
+    #[serde(flatten, default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<Place>,
+    /// What to do next.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+}
+
+impl Diagnostic {
+    /// An error without a place or a hint yet.
+    #[must_use]
+    pub fn error(code: &str, message: impl Into<String>) -> Self {
+        Self {
+            severity: Severity::Error,
+            code: code.to_owned(),
+            message: quote::escape(&message.into()),
+            place: None,
+            hint: None,
+        }
+    }
+
+    /// A warning without a place or a hint yet.
+    #[must_use]
+    pub fn warning(code: &str, message: impl Into<String>) -> Self {
+        Self { severity: Severity::Warning, ..Self::error(code, message) }
+    }
+
+    /// The same at a place.
+    #[must_use]
+    pub fn at(mut self, place: Place) -> Self {
+        self.place = Some(place);
+        self
+    }
+
+    /// The same with what to do next.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(quote::escape(&hint.into()));
+        self
+    }
+}
+
+/// Everything that is wrong, by file, line and column.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Diagnostics(Vec<Diagnostic>);
+
+impl Diagnostics {
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether nothing is wrong.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether anything was left out.
+    #[must_use]
+    pub fn has_errors(&self) -> bool {
+        self.0.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
+    }
+
+    /// All of them, in order.
+    pub fn iter(&self) -> std::slice::Iter<'_, Diagnostic> {
+        self.0.iter()
+    }
+}
+
+impl FromIterator<Diagnostic> for Diagnostics {
+    fn from_iter<I: IntoIterator<Item = Diagnostic>>(diagnostics: I) -> Self {
+        let mut all: Vec<Diagnostic> = diagnostics.into_iter().collect();
+        // A file's count of what is not shown follows what is; what has no place at all follows everything.
+        all.sort_by_cached_key(|d| {
+            let file = d.place.as_ref().map(|place| place.file.clone());
+            (
+                d.place.is_none(),
+                file,
+                d.code == TOO_MANY,
+                d.place.clone(),
+                d.severity,
+                d.message.clone(),
+                d.hint.clone(),
+            )
+        });
+        all.dedup();
+        Self(all)
+    }
+}
+
+impl IntoIterator for Diagnostics {
+    type Item = Diagnostic;
+    type IntoIter = std::vec::IntoIter<Diagnostic>;
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
+impl<'a> IntoIterator for &'a Diagnostics {
+    type Item = &'a Diagnostic;
+    type IntoIter = std::slice::Iter<'a, Diagnostic>;
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.iter()
+    }
+}

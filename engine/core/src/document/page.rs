@@ -1,0 +1,145 @@
+//! One file while it is read: it knows where things stand, and writes diagnostics about them.
+
+use super::marks::{Duplicate, Mark, Marks, escape};
+use crate::diagnostic::{Diagnostic, Place, source_line};
+use std::cell::{Cell, OnceCell};
+
+/// More diagnostics than this help nobody; the rest of a file's are counted.
+const MOST: usize = 200;
+
+/// One file.
+pub(crate) struct Page<'s> {
+    pub(crate) path: &'s str,
+    text: &'s str,
+    marks: OnceCell<Marks>,
+    lines: OnceCell<Vec<&'s str>>,
+    written: Cell<usize>,
+}
+
+/// What of a document a diagnostic is about.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Spot<'p> {
+    /// The value at a JSON pointer.
+    Value(&'p str),
+    /// The key of the value at a JSON pointer.
+    Key(&'p str),
+}
+
+impl<'s> Page<'s> {
+    pub(super) fn new(path: &'s str, text: &'s str) -> Self {
+        Self { path, text, marks: OnceCell::new(), lines: OnceCell::new(), written: Cell::new(0) }
+    }
+
+    fn marks(&self) -> &Marks {
+        self.marks.get_or_init(|| match self.path.ends_with(".json") {
+            false => Marks::of(self.text),
+            // Where JSON is more than YAML, without moving anything: tabs indent, and a character takes two escapes.
+            true => Marks::of(&self.text.replace('\t', " ").replace("\\ud", "\\u0").replace("\\uD", "\\u0")),
+        })
+    }
+
+    /// Where the second parse stopped.
+    pub(super) fn stopped(&self) -> Option<(usize, usize)> {
+        self.marks().stopped
+    }
+
+    pub(super) fn duplicates(&self, document: usize) -> Vec<Duplicate> {
+        self.marks().duplicates(document)
+    }
+
+    pub(super) fn has_aliases(&self) -> bool {
+        self.marks().has_aliases
+    }
+
+    fn lines(&self) -> &[&'s str] {
+        self.lines.get_or_init(|| self.text.lines().collect())
+    }
+
+    /// The text of a line, from 1.
+    pub(super) fn line(&self, line: usize) -> Option<&'s str> {
+        self.lines().get(line.checked_sub(1)?).copied()
+    }
+
+    /// The first line of which something holds.
+    pub(super) fn find_line(&self, holds: impl Fn(&str) -> bool) -> Option<usize> {
+        self.lines().iter().position(|line| holds(line)).map(|index| index + 1)
+    }
+
+    /// Counts a diagnostic; `None` when this file has enough of them, so that none needs to be made.
+    fn admitted(&self) -> bool {
+        self.written.set(self.written.get() + 1);
+        self.written.get() <= MOST
+    }
+
+    /// Writes one diagnostic, unless this file has enough of them.
+    pub(crate) fn report(
+        &self,
+        document: usize,
+        spot: Spot<'_>,
+        diagnostic: impl FnOnce() -> Diagnostic,
+    ) -> Option<Diagnostic> {
+        self.admitted().then(|| diagnostic().at(self.place(document, spot)))
+    }
+
+    /// The same at a mark that is known.
+    pub(super) fn report_at(&self, mark: Mark, diagnostic: impl FnOnce() -> Diagnostic) -> Option<Diagnostic> {
+        self.admitted().then(|| diagnostic().at(self.place_of(mark)))
+    }
+
+    /// What is left to say at the end: how many diagnostics were not written.
+    pub(crate) fn rest(&self) -> Option<Diagnostic> {
+        let more = self.written.get().checked_sub(MOST).filter(|more| *more > 0)?;
+        let message = format!("{more} more problems in this file are not shown");
+        let diagnostic = Diagnostic::error(crate::diagnostic::TOO_MANY, message);
+        Some(diagnostic.at(Place::file(self.path)).hint("repair the ones above first"))
+    }
+
+    /// Where something stands. What the second parse cannot find is shown by the nearest thing around it.
+    pub(crate) fn place(&self, document: usize, spot: Spot<'_>) -> Place {
+        let marks = self.marks();
+        let exact = match spot {
+            Spot::Value(pointer) => marks.value(document, pointer),
+            Spot::Key(pointer) => marks.key(document, pointer),
+        };
+        let (Spot::Value(pointer) | Spot::Key(pointer)) = spot;
+        let around = || {
+            let mut pointer = pointer;
+            while let Some((parent, _)) = pointer.rsplit_once('/') {
+                if let Some(mark) = marks.key(document, parent).or_else(|| marks.value(document, parent)) {
+                    return Some(mark);
+                }
+                pointer = parent;
+            }
+            None
+        };
+        match exact.or_else(around) {
+            Some(mark) => self.place_of(mark),
+            None => Place::file(self.path),
+        }
+    }
+
+    pub(super) fn place_of(&self, mark: Mark) -> Place {
+        let line = self.line(mark.line).unwrap_or_default();
+        let rest = line.trim_end().chars().count().saturating_sub(mark.column);
+        let length = mark.length.unwrap_or(rest).clamp(1, rest.max(1));
+        let (source_line, marker, length) = source_line(line, mark.column, length);
+        Place { file: self.path.to_owned(), line: mark.line, column: mark.column + 1, source_line, marker, length }
+    }
+}
+
+/// The known word that was probably meant: few edits away, for its length.
+pub(crate) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+    let short: String = word.chars().take(64).collect::<String>().to_lowercase();
+    let allowed = (short.chars().count() / 3).clamp(1, 3);
+    known
+        .into_iter()
+        .map(|candidate| (strsim::damerau_levenshtein(&short, &candidate.to_lowercase()), candidate))
+        .filter(|(distance, _)| *distance <= allowed)
+        .min()
+        .map(|(_, candidate)| candidate)
+}
+
+/// A pointer to a key of the value at `pointer`.
+pub(crate) fn child(pointer: &str, key: &str) -> String {
+    format!("{pointer}/{}", escape(key))
+}

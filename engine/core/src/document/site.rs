@@ -1,0 +1,213 @@
+//! `Site`: one account and region on one IaaS, reached through one provider.
+
+use super::text::{Account, FilePath, HttpUrl};
+use crate::model::{SimCall, SimFailure};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::borrow::Cow;
+
+/// How a site is reached; the keys depend on `provider`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "provider", rename_all = "lowercase")]
+pub enum SiteSpec {
+    /// A simulated cloud.
+    Sim(SimSiteSpec),
+    /// Directories on this host.
+    Local(LocalSiteSpec),
+    /// Amazon Web Services.
+    Aws(CloudSiteSpec),
+    /// Microsoft Azure.
+    Azure(CloudSiteSpec),
+    /// Google Cloud.
+    Gcp(CloudSiteSpec),
+    /// Alibaba Cloud.
+    Alibaba(CloudSiteSpec),
+}
+
+/// A site at a cloud.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CloudSiteSpec {
+    /// The cloud's own name of the region.
+    #[schemars(length(min = 1, max = 63), regex(pattern = "^[A-Za-z0-9-]+$"), extend("examples" = ["eu-central-1"]))]
+    pub region: String,
+    /// The account, subscription or project.
+    pub account: Account,
+    /// Another address than the cloud's own: for tests and private clouds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<HttpUrl>,
+}
+
+/// A simulated cloud: everything but the cloud is real.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SimSiteSpec {
+    /// Whose rules it follows.
+    pub profile: SimProfile,
+    /// The seed of all its chances. Default: 0.
+    #[serde(default)]
+    pub seed: u64,
+    /// The file of the `World` document that says what exists there, relative to the fleet's directory.
+    #[schemars(extend("examples" = ["fleet/worlds/eu10.yaml"]))]
+    pub world: FilePath,
+    /// Whose time it has. Default: virtual.
+    #[serde(default = "ClockKind::of_sim")]
+    pub clock: ClockKind,
+    /// A smaller page than the profile's, so that a small fleet has several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub page_size: Option<u32>,
+    /// What goes wrong there, on purpose.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<FaultSpec>,
+}
+
+/// Whose rules a simulated cloud follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum SimProfile {
+    /// Amazon EBS.
+    Aws,
+    /// Azure managed disks.
+    Azure,
+    /// Google persistent disks.
+    Gcp,
+    /// Alibaba Cloud ECS disks.
+    Alibaba,
+}
+
+impl SimProfile {
+    /// The name as documents write it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Aws => "aws",
+            Self::Azure => "azure",
+            Self::Gcp => "gcp",
+            Self::Alibaba => "alibaba",
+        }
+    }
+}
+
+/// Whose time a site has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ClockKind {
+    /// Time stands still until someone moves it (`-as-of`).
+    Virtual,
+    /// The host's.
+    Real,
+}
+
+impl ClockKind {
+    fn of_sim() -> Self {
+        Self::Virtual
+    }
+
+    fn of_local() -> Self {
+        Self::Real
+    }
+}
+
+/// One thing that goes wrong on purpose.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct FaultSpec {
+    /// Which call.
+    #[schemars(with = "CallName")]
+    pub call: SimCall,
+    /// For listings: only this page, from 1. Default: every page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub page: Option<u32>,
+    /// How it fails.
+    #[schemars(with = "FailureName")]
+    pub fail: SimFailure,
+}
+
+/// The schema of [`SimCall`].
+struct CallName;
+/// The schema of [`SimFailure`].
+struct FailureName;
+
+impl JsonSchema for CallName {
+    fn schema_name() -> Cow<'static, str> {
+        "Call".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "enum": ["list-instances", "list-snapshots", "describe", "create", "tag", "delete"],
+        })
+    }
+}
+
+impl JsonSchema for FailureName {
+    fn schema_name() -> Cow<'static, str> {
+        "Failure".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "enum": ["unavailable", "throttled", "denied", "lost-response", "fails-later"],
+            "description": "\
+                `unavailable`: the site is down, no effect. `throttled`: too many calls, no effect. `denied`: the \
+                credentials do not allow it, no effect. `lost-response`: the effect happens, the answer is lost. \
+                `fails-later`: the snapshot is accepted and fails later; only for `create`.",
+        })
+    }
+}
+
+/// Disks that are directories on this host.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct LocalSiteSpec {
+    /// The directory that holds instances, disks and snapshots, relative to the fleet's directory unless absolute.
+    pub root: FilePath,
+    /// Whose time it has. Default: real.
+    #[serde(default = "ClockKind::of_local")]
+    pub clock: ClockKind,
+}
+
+/// Selected by `provider` with `if` and `then`, so that an error is about the branch that was meant.
+impl JsonSchema for SiteSpec {
+    fn schema_name() -> Cow<'static, str> {
+        "SiteSpec".into()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let branches: Vec<Value> = [
+            ("sim", "SimSite", SimSiteSpec::json_schema(generator)),
+            ("local", "LocalSite", LocalSiteSpec::json_schema(generator)),
+            ("aws", "AwsSite", CloudSiteSpec::json_schema(generator)),
+            ("azure", "AzureSite", CloudSiteSpec::json_schema(generator)),
+            ("gcp", "GcpSite", CloudSiteSpec::json_schema(generator)),
+            ("alibaba", "AlibabaSite", CloudSiteSpec::json_schema(generator)),
+        ]
+        .into_iter()
+        .map(|(provider, definition, mut branch)| {
+            if let Some(Value::Object(properties)) = branch.get_mut("properties") {
+                properties.insert("provider".into(), json!({ "const": provider }));
+            }
+            generator.definitions_mut().insert(definition.into(), branch.to_value());
+            json!({
+                "if": { "properties": { "provider": { "const": provider } }, "required": ["provider"] },
+                "then": { "$ref": format!("#/$defs/{definition}") },
+            })
+        })
+        .collect();
+        json_schema!({
+            "type": "object",
+            "description": "How the site is reached; the keys depend on `provider`.",
+            "properties": {
+                "provider": {
+                    "type": "string",
+                    "description": "The provider that reaches it.",
+                    "enum": ["sim", "local", "aws", "azure", "gcp", "alibaba"],
+                },
+            },
+            "required": ["provider"],
+            "allOf": branches,
+        })
+    }
+}

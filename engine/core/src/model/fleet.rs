@@ -1,0 +1,205 @@
+//! The fleet as a whole, and its sites.
+
+use crate::name::{AccountId, SiteName};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::path::PathBuf;
+
+/// The `Fleet` document.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fleet {
+    /// Its name.
+    pub name: String,
+    /// Where leases, journal, tombstones, sightings and baselines live.
+    pub state: StateUrl,
+    /// The file of the key that seals snapshots, relative to the fleet's directory.
+    pub seal_key_file: PathBuf,
+    /// How many deletes a day may do at most.
+    pub limits: DeleteLimits,
+}
+
+/// Where the state store is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StateUrl {
+    /// A directory, relative to the fleet's directory unless absolute.
+    File(PathBuf),
+}
+
+/// The blast radius of deletes that the clock alone would not have brought (INVARIANTS.md 18).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct DeleteLimits {
+    /// For the whole fleet in any 24 hours. Unless declared: the larger of 1% of its points and 10.
+    pub fleet: Option<Limit>,
+    /// For one cluster in any 24 hours.
+    pub cluster: u32,
+}
+
+/// A number, or a share of what exists.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Limit {
+    /// At most this many.
+    Count(u32),
+    /// At most this share, in percent.
+    Percent(f64),
+}
+
+/// One account and region on one IaaS, reached through one provider.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Site {
+    /// Its name.
+    pub name: SiteName,
+    /// How it is reached.
+    pub provider: Provider,
+}
+
+/// How a site is reached.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Provider {
+    /// A simulated cloud: the embedded default.
+    Sim(SimSite),
+    /// Disks that are directories on this host.
+    Local(LocalSite),
+    /// A cloud.
+    Cloud {
+        /// Which one.
+        kind: ProviderKind,
+        /// Its region.
+        region: String,
+        /// The account, subscription or project.
+        account: AccountId,
+        /// Another address than the cloud's own: for tests and private clouds.
+        endpoint: Option<String>,
+    },
+}
+
+/// A simulated cloud's settings.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SimSite {
+    /// Whose rules it follows. `aws` is the first; the others follow.
+    pub profile: String,
+    /// The seed of all its chances.
+    pub seed: u64,
+    /// The world file, relative to the fleet's directory.
+    pub world: PathBuf,
+    /// Whether time is the caller's to move.
+    pub virtual_clock: bool,
+    /// What goes wrong there, on purpose.
+    pub faults: Vec<SimFault>,
+    /// A smaller page than the profile's, so that a small fleet has several.
+    pub page_size: Option<usize>,
+}
+
+/// One thing that goes wrong at a simulated site.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SimFault {
+    /// Which call.
+    pub call: SimCall,
+    /// For listings: only this page, from 1. Without it: every one.
+    pub page: Option<usize>,
+    /// How it fails.
+    pub fail: SimFailure,
+}
+
+/// The calls that can be made to fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SimCall {
+    /// Listing instances.
+    ListInstances,
+    /// Listing snapshots.
+    ListSnapshots,
+    /// Describing one snapshot.
+    Describe,
+    /// Creating snapshots.
+    Create,
+    /// Adding or removing tags.
+    Tag,
+    /// Deleting a snapshot.
+    Delete,
+}
+
+/// How a call can be made to fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SimFailure {
+    /// The site is down; no effect.
+    Unavailable,
+    /// Too many calls; no effect.
+    Throttled,
+    /// The credentials do not allow it; no effect.
+    Denied,
+    /// The effect happens, the answer is lost.
+    LostResponse,
+    /// The snapshot is accepted, and fails later. Only for `create`.
+    FailsLater,
+}
+
+/// A local site's settings.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LocalSite {
+    /// The directory that holds instances, disks and snapshots, relative to the fleet's directory unless absolute.
+    pub root: PathBuf,
+    /// Whether time is the caller's to move.
+    pub virtual_clock: bool,
+}
+
+/// The kinds of provider.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ProviderKind {
+    /// A simulated cloud.
+    Sim,
+    /// Directories on this host.
+    Local,
+    /// Amazon Web Services.
+    Aws,
+    /// Microsoft Azure.
+    Azure,
+    /// Google Cloud.
+    Gcp,
+    /// Alibaba Cloud.
+    Alibaba,
+}
+
+impl ProviderKind {
+    /// The name as documents, seals and Cargo features write it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Sim => "sim",
+            Self::Local => "local",
+            Self::Aws => "aws",
+            Self::Azure => "azure",
+            Self::Gcp => "gcp",
+            Self::Alibaba => "alibaba",
+        }
+    }
+}
+
+impl fmt::Display for ProviderKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl Site {
+    /// Which kind of provider reaches it.
+    #[must_use]
+    pub fn kind(&self) -> ProviderKind {
+        match &self.provider {
+            Provider::Sim(_) => ProviderKind::Sim,
+            Provider::Local(_) => ProviderKind::Local,
+            Provider::Cloud { kind, .. } => *kind,
+        }
+    }
+
+    /// Whether its declaration says that time there is the caller's to move.
+    #[must_use]
+    pub fn has_virtual_clock(&self) -> bool {
+        match &self.provider {
+            Provider::Sim(sim) => sim.virtual_clock,
+            Provider::Local(local) => local.virtual_clock,
+            Provider::Cloud { .. } => false,
+        }
+    }
+}

@@ -1,0 +1,289 @@
+//! What really exists, as it was seen: listings that are complete, or unknown.
+
+use crate::canonical::Digest;
+use crate::lsn::{Lsn, Timeline};
+use crate::model::{Origin, ProviderKind};
+use crate::name::{AccountId, ClusterUid, DiskId, InstanceId, SiteName, SnapshotId, SystemId};
+use crate::seal::Keyring;
+use crate::tags::{PointKey, Tags};
+use crate::time::Duration;
+use crate::tombstone::Tombstone;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Everything that was seen in one observation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Observed {
+    /// The host's clock when the observation began.
+    pub at: Timestamp,
+    /// Whether this was seen just now, or read from a file.
+    pub provenance: Provenance,
+    /// What each declared site showed.
+    pub sites: BTreeMap<SiteName, Listing<SiteInventory>>,
+    /// What the state store remembers.
+    pub records: Listing<Records>,
+    /// The keys by which our seals are checked.
+    pub keyring: Keyring,
+}
+
+/// Where an observation comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Provenance {
+    /// Seen by this run.
+    Live,
+    /// Read from an inventory file: plans from it are never applied.
+    Recorded,
+}
+
+/// A listing that was read to its end, or was not. "Could not list" is never an empty list.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Listing<T> {
+    /// Every page of every partition was read.
+    Complete(T),
+    /// Some page was not; nothing may be concluded from what is missing.
+    Unknown {
+        /// What failed, for people.
+        because: String,
+    },
+}
+
+impl<T> Listing<T> {
+    /// The value, when the listing is complete.
+    pub fn complete(&self) -> Option<&T> {
+        match self {
+            Self::Complete(value) => Some(value),
+            Self::Unknown { .. } => None,
+        }
+    }
+}
+
+/// One site, read to its end.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SiteInventory {
+    /// The site's own clock and the host's, read together.
+    pub clock: SiteClock,
+    /// What kind of provider it is.
+    pub provider: ProviderKind,
+    /// The account in which all of this lies.
+    pub account: AccountId,
+    /// What the site can do, as it told or as it was detected.
+    pub abilities: Abilities,
+    /// Every instance, ordered by id.
+    pub instances: Vec<Instance>,
+    /// Every snapshot of ours, ordered by id.
+    pub snapshots: Vec<Snapshot>,
+    /// The points that files are kept of, whether or not their snapshots are still there.
+    #[serde(default)]
+    pub kept_files: BTreeSet<(ClusterUid, PointKey)>,
+}
+
+/// A site's clock, read at the time of the observation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SiteClock {
+    /// The site's time.
+    pub now: Timestamp,
+    /// The host's time at the same moment.
+    pub host: Timestamp,
+    /// Whether the site's time is the caller's to move.
+    #[serde(rename = "virtual")]
+    pub is_virtual: bool,
+}
+
+/// What a site can do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Abilities {
+    /// One disk's snapshot shows one instant. A plain copy of a live directory does not.
+    pub atomic_disk: bool,
+    /// All disks of one instance can be cut at the same instant by one call.
+    pub atomic_group: bool,
+    /// How snapshots are made here, for people: `EBS snapshot`, `btrfs subvolume`, `reflink`, `copy`.
+    pub method: String,
+}
+
+/// One virtual machine.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Instance {
+    /// Its id.
+    pub id: InstanceId,
+    /// Its attached disks, ordered by id.
+    pub disks: Vec<AttachedDisk>,
+    /// What its PostgreSQL server said.
+    pub database: DatabaseState,
+}
+
+/// A disk that is attached to an instance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttachedDisk {
+    /// Its id.
+    pub id: DiskId,
+    /// What lies on it, where that could be told.
+    pub role: DiskRole,
+    /// Its size in bytes; 0 where a site does not tell.
+    pub size: u64,
+    /// Whether it is encrypted.
+    pub encrypted: bool,
+}
+
+/// What lies on a disk.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DiskRole {
+    /// The data directory (and the WAL, unless another disk has it).
+    Data,
+    /// `pg_wal`.
+    Wal,
+    /// A tablespace.
+    Tablespace,
+    /// The operating system, or something else that no point needs.
+    Other,
+    /// It could not be told.
+    Unknown,
+}
+
+/// What is known of an instance's PostgreSQL server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DatabaseState {
+    /// There is nothing on this site that could tell.
+    NotObservable,
+    /// It should have told, but did not.
+    Unreachable {
+        /// What failed, for people.
+        because: String,
+    },
+    /// It told.
+    Known(DatabaseStatus),
+}
+
+/// What a PostgreSQL server says of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DatabaseStatus {
+    /// Primary, or standby with its lag.
+    pub role: DatabaseRole,
+    /// `system_identifier` of `pg_control_system()`.
+    pub system: SystemId,
+    /// The timeline in use.
+    pub timeline: Timeline,
+    /// `server_version_num`: 150018 is 15.18.
+    pub version: u32,
+    /// Whether pages carry checksums.
+    pub data_checksums: bool,
+    /// Whether `full_page_writes` is on: a backup without it may hold torn pages.
+    pub full_page_writes: bool,
+    /// Whether a backup is running already, of whatever tool.
+    pub backup_running: bool,
+}
+
+/// A server's place in replication.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DatabaseRole {
+    /// It accepts writes.
+    Primary,
+    /// It replays.
+    Standby {
+        /// How far its replayed commits are behind; unknown when it cannot be told.
+        lag: Option<Duration>,
+    },
+}
+
+/// A snapshot as its site shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// Its id.
+    pub id: SnapshotId,
+    /// The disk that it was taken of.
+    pub disk: DiskId,
+    /// The site's creation time.
+    pub created: Timestamp,
+    /// How far it is.
+    pub readiness: Readiness,
+    /// Its tags.
+    pub tags: Tags,
+    /// The source's size in bytes.
+    pub size: u64,
+    /// Whether it is encrypted.
+    pub encrypted: bool,
+    /// Until when the provider itself refuses its deletion.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub locked_until: Option<Timestamp>,
+}
+
+impl Snapshot {
+    /// A digest of everything that may change about it: what a plan saw, and what must still be so.
+    #[must_use]
+    pub fn generation(&self) -> Generation {
+        Generation(crate::canonical::digest(self).brief().to_owned())
+    }
+}
+
+/// The state of a snapshot that a plan relied on.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Generation(pub String);
+
+/// How far a snapshot is (CLOUDS.md 6).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Readiness {
+    /// Its instant is not yet fixed.
+    Creating,
+    /// Its instant is fixed; it cannot be restored yet.
+    CutFixed,
+    /// It can be restored.
+    Ready,
+    /// It will never be restorable.
+    Failed {
+        /// What the site said.
+        because: String,
+    },
+}
+
+/// What the state store remembers.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Records {
+    /// Tombstones that were not revoked, by site and snapshot.
+    pub tombstones: BTreeMap<SiteName, BTreeMap<SnapshotId, Tombstone>>,
+    /// When the sweeper itself first saw a tombstone, by the tombstone's digest.
+    pub sightings: BTreeMap<Digest, Timestamp>,
+    /// Points that nothing may expire.
+    pub holds: BTreeSet<(ClusterUid, PointKey)>,
+    /// Deletes of the last 24 hours of site time that the clock alone had not brought.
+    pub recent_deletes: Vec<RecentDelete>,
+    /// What the last apply stood on.
+    pub baseline: Option<BaselineRecord>,
+}
+
+/// A delete that counts against the blast radius (INVARIANTS.md 18).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct RecentDelete {
+    /// When, by the site's clock.
+    pub at: Timestamp,
+    /// Whose point.
+    pub cluster: ClusterUid,
+    /// Which point.
+    pub point: PointKey,
+}
+
+/// What the last apply stood on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BaselineRecord {
+    /// The documents that it applied.
+    pub origin: Origin,
+    /// Its `as_of`.
+    pub as_of: Timestamp,
+    /// Clusters whose changes did not all succeed.
+    pub unfinished: BTreeSet<ClusterUid>,
+}
+
+/// A WAL position with its timeline, as a server reports it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WalPosition {
+    /// The timeline.
+    pub timeline: Timeline,
+    /// The place on it.
+    pub lsn: Lsn,
+}

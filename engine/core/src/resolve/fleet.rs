@@ -1,0 +1,101 @@
+//! The one `Fleet` document.
+
+use super::known::{Known, Reference};
+use super::report::{Reader, Report};
+use crate::diagnostic::Diagnostic;
+use crate::document::fleet::{CountOrPercent, FleetSpec};
+use crate::document::{Document, Kind, Spec, Spot, child};
+use crate::model::{DeleteLimits, Fleet, Limit, StateUrl};
+use std::path::PathBuf;
+
+/// INVARIANTS.md 18.
+const DELETES_PER_CLUSTER: u32 = 5;
+const STATE: &str = "file://./.backstay";
+const SEAL_KEY: &str = ".backstay/seal.key";
+
+/// The fleet, if exactly one document declares it and all that it asks for can be honoured.
+pub(super) fn resolve(documents: &[Document], known: &Known<'_>, report: &mut Report<'_, '_>) -> Option<Fleet> {
+    let mut all = documents.iter().filter_map(|document| match &document.spec {
+        Spec::Fleet(spec) => Some((document, spec)),
+        Spec::Site(_)
+        | Spec::Archive(_)
+        | Spec::BackupPolicy(_)
+        | Spec::Cluster(_)
+        | Spec::ClusterSet(_)
+        | Spec::Restore(_)
+        | Spec::World(_) => None,
+    });
+    let Some((first, spec)) = all.next() else {
+        if !known.any_wrong(Kind::Fleet) {
+            report.add_made(
+                Diagnostic::error("no-fleet", "no document of kind `Fleet` could be read")
+                    .hint("write one, as in fleet/fleet.yaml: it says where the state and the keys are"),
+            );
+        }
+        return None;
+    };
+    let mut only = true;
+    for (document, _) in all {
+        only = false;
+        let place = report.address(first, Spot::Value("/kind"));
+        report.add(document, Spot::Value("/kind"), || {
+            Diagnostic::error("duplicate-name", "there is a second `Fleet`")
+                .hint(format!("the first is at {place}: a fleet has one, so that its state is in one place"))
+        });
+    }
+    let fleet = one(first, spec, known, report);
+    fleet.filter(|_| only)
+}
+
+fn one(document: &Document, spec: &FleetSpec, known: &Known<'_>, report: &mut Report<'_, '_>) -> Option<Fleet> {
+    for site in spec.prices.keys() {
+        if known.look_up(Kind::Site, site.as_str()) == Reference::Missing {
+            let diagnostic = Diagnostic {
+                severity: crate::diagnostic::Severity::Warning,
+                ..known.unknown(Kind::Site, site.as_str())
+            };
+            report.add(document, Spot::Key(&child("/spec/prices", site.as_str())), || diagnostic);
+        }
+    }
+    let mut reader = Reader::new(report, document);
+    if !spec.approvals.is_empty() {
+        reader.not_yet(
+            Spot::Key("/spec/approvals"),
+            "`approvals` need reviewed restores, which this version does not have yet",
+            "remove them: what would need an approval cannot be done yet",
+        );
+    }
+    let state = state(&mut reader, spec.state.as_ref().map_or(STATE, |state| state.as_str()));
+    let key = spec.keys.as_ref().and_then(|keys| keys.seal.as_ref()).map_or(SEAL_KEY, |seal| seal.file.as_str());
+    let per_day = spec.limits.as_ref().and_then(|limits| limits.deletes_per_day.clone()).unwrap_or_default();
+    let limits = DeleteLimits {
+        fleet: per_day.fleet.map(|limit| match limit {
+            CountOrPercent::Count(count) => Limit::Count(count),
+            CountOrPercent::Percent(text) => {
+                Limit::Percent(text.trim_end_matches('%').parse().expect("the schema takes only numbers before the %"))
+            }
+        }),
+        cluster: per_day.cluster.unwrap_or(DELETES_PER_CLUSTER),
+    };
+    let fleet = Fleet {
+        name: document.metadata.name.as_str().to_owned(),
+        state: state?,
+        seal_key_file: PathBuf::from(key),
+        limits,
+    };
+    (!reader.failed).then_some(fleet)
+}
+
+fn state(reader: &mut Reader<'_, '_, '_>, text: &str) -> Option<StateUrl> {
+    match text.strip_prefix("file://") {
+        Some(path) => Some(StateUrl::File(PathBuf::from(path.strip_prefix("./").unwrap_or(path)))),
+        None => {
+            reader.not_yet(
+                Spot::Value("/spec/state"),
+                "a state store in an object store is not something that this version has yet",
+                "use a directory: file://./.backstay",
+            );
+            None
+        }
+    }
+}

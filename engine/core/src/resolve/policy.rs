@@ -1,0 +1,179 @@
+//! Policies.
+
+use super::known::Known;
+use super::report::{Reader, Report};
+use crate::diagnostic::{Diagnostic, quote};
+use crate::document::policy::{ConsistencyName, EncryptionName, PolicySpec, RetentionSpec, ScheduleSpec, SourceName};
+use crate::document::{Document, Spec, Spot, nearest};
+use crate::model::{ConsistencyWanted, Keep, Policy, Retention, SourcePreference};
+use crate::name::PolicyName;
+use crate::schedule::{Cron, Schedule};
+use crate::time::Duration;
+use jiff::tz::TimeZone;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// How long a tombstone stands unless the policy says otherwise.
+const GRACE: Duration = Duration::hours(72);
+
+pub(super) fn resolve(
+    documents: &[Document],
+    known: &mut Known<'_>,
+    report: &mut Report<'_, '_>,
+) -> BTreeMap<PolicyName, Arc<Policy>> {
+    let mut policies = BTreeMap::new();
+    for document in documents {
+        let Spec::BackupPolicy(spec) = &document.spec else { continue };
+        let mut reader = Reader::new(report, document);
+        match one(&mut reader, spec).filter(|_| !reader.failed) {
+            Some(policy) if known.mark_right(document) => {
+                policies.insert(policy.name.clone(), Arc::new(policy));
+            }
+            Some(_) | None => known.mark_wrong(document),
+        }
+    }
+    policies
+}
+
+fn one(reader: &mut Reader<'_, '_, '_>, spec: &PolicySpec) -> Option<Policy> {
+    refuse_what_comes_later(reader, spec);
+    let name = reader.value("/metadata/name", reader.document.metadata.name.as_str());
+    let zone = zone(reader, &spec.schedule);
+    let schedule = schedule(reader, &spec.schedule, zone.clone());
+    let retention = retention(reader, &spec.retention, zone);
+    let sla = spec.sla.clone().unwrap_or_default();
+    reader.length("/spec/sla/rpo", sla.rpo.as_ref());
+    reader.length("/spec/sla/rto", sla.rto.as_ref());
+    let max_age = reader.length("/spec/sla/maxAge", sla.max_age.as_ref());
+    let max_standby_lag = reader.length("/spec/maxStandbyLag", spec.max_standby_lag.as_ref());
+    Some(Policy {
+        name: name?,
+        schedule: schedule?,
+        source: match spec.source {
+            Some(SourceName::Primary) => SourcePreference::Primary,
+            Some(SourceName::Standby) => SourcePreference::Standby,
+            Some(SourceName::PreferStandby) | None => SourcePreference::PreferStandby,
+        },
+        max_standby_lag,
+        consistency: match spec.consistency {
+            Some(ConsistencyName::Application) | None => ConsistencyWanted::Application,
+            Some(ConsistencyName::Crash) => ConsistencyWanted::Crash,
+        },
+        retention,
+        encryption_required: spec.encryption == Some(EncryptionName::Required),
+        max_age,
+    })
+}
+
+fn refuse_what_comes_later(reader: &mut Reader<'_, '_, '_>, spec: &PolicySpec) {
+    let later = [
+        (
+            spec.pitr.is_some(),
+            "/spec/pitr",
+            "`pitr` needs the WAL archive, which this version does not have yet",
+            "remove `pitr`: until then a restore reaches the recovery points, not the instants between them",
+        ),
+        (
+            !spec.copies.is_empty(),
+            "/spec/copies",
+            "`copies` in other sites are not something that this version makes yet",
+            "remove `copies`: until then every point lies only in its cluster's own site",
+        ),
+        (
+            spec.lock.is_some(),
+            "/spec/lock",
+            "`lock` needs the provider's immutability, which this version does not set yet",
+            "remove `lock`: until then two-phase deletes and limits are what protects a point",
+        ),
+        (
+            spec.drill.is_some(),
+            "/spec/drill",
+            "`drill` needs restores, which this version does not have yet",
+            "remove `drill`",
+        ),
+    ];
+    for (asked, pointer, message, hint) in later {
+        if asked {
+            reader.not_yet(Spot::Key(pointer), message, hint);
+        }
+    }
+}
+
+/// The policy's time zone, from the data that is compiled in; UTC when it is wrong, so that reading goes on.
+fn zone(reader: &mut Reader<'_, '_, '_>, spec: &ScheduleSpec) -> TimeZone {
+    let Some(name) = &spec.time_zone else { return TimeZone::UTC };
+    match TimeZone::get(name.as_str()) {
+        Ok(zone) => zone,
+        Err(_) => {
+            reader.error(Spot::Value("/spec/schedule/timeZone"), || {
+                let message = format!("there is no time zone {}", quote(name.as_str()));
+                let known: Vec<String> = jiff::tz::db().available().map(|zone| zone.as_str().to_owned()).collect();
+                Diagnostic::error("unknown-time-zone", message).hint(
+                    match nearest(name.as_str(), known.iter().map(String::as_str)) {
+                        Some(meant) => format!("did you mean `{meant}`?"),
+                        None => "a name of the IANA time zone database: Europe/Berlin, UTC".to_owned(),
+                    },
+                )
+            });
+            TimeZone::UTC
+        }
+    }
+}
+
+fn schedule(reader: &mut Reader<'_, '_, '_>, spec: &ScheduleSpec, zone: TimeZone) -> Option<Schedule> {
+    let spread = reader.length("/spec/schedule/spread", spec.spread.as_ref());
+    if let Some(cron) = &spec.cron {
+        return match Cron::parse(cron.as_str()) {
+            Ok(cron) => Some(Schedule::Cron { cron, zone, spread: spread.unwrap_or(Duration::ZERO) }),
+            Err(error) => {
+                reader.error(Spot::Value("/spec/schedule/cron"), || {
+                    Diagnostic::error("wrong-cron", format!("this cron expression cannot be read: {error}"))
+                        .hint("every 8 hours is `0 */8 * * *`, and every night at 02:30 is `30 2 * * *`")
+                });
+                None
+            }
+        };
+    }
+    let interval = reader.length("/spec/schedule/every", spec.every.as_ref())?;
+    if interval == Duration::ZERO {
+        reader.error(Spot::Value("/spec/schedule/every"), || {
+            Diagnostic::error("out-of-bounds", "`every` must be longer than nothing")
+        });
+    }
+    if spread.is_some_and(|spread| spread > interval) {
+        reader.error(Spot::Value("/spec/schedule/spread"), || {
+            Diagnostic::error("out-of-bounds", format!("`spread` must be at most the interval, {interval}"))
+        });
+    }
+    Some(Schedule::Every { interval, spread: spread.unwrap_or(interval) })
+}
+
+fn retention(reader: &mut Reader<'_, '_, '_>, spec: &RetentionSpec, zone: TimeZone) -> Retention {
+    let window = reader.length("/spec/retention/recoveryWindow", spec.recovery_window.as_ref());
+    let written = spec.keep.clone().unwrap_or_default();
+    let keep = Keep {
+        last: written.last,
+        hourly: written.hourly,
+        daily: written.daily,
+        weekly: written.weekly,
+        monthly: written.monthly,
+        yearly: written.yearly,
+    };
+    let has_window = spec.recovery_window.is_some() && window != Some(Duration::ZERO);
+    if !has_window && keep == Keep::default() {
+        let name = reader.document.metadata.name.as_str();
+        reader.error(Spot::Key("/spec/retention"), || {
+            Diagnostic::error("keeps-nothing", format!("policy `{name}` keeps nothing"))
+                .hint("add `recoveryWindow: 14d`, or a rule as in `keep: { daily: 14 }`")
+        });
+    }
+    let grace = reader.length("/spec/retention/grace", spec.grace.as_ref()).unwrap_or(GRACE);
+    Retention {
+        recovery_window: window,
+        keep,
+        minimum_redundancy: spec.minimum_redundancy.unwrap_or(1).max(1),
+        on_demand_max: spec.on_demand.as_ref().map(|on_demand| on_demand.max),
+        grace,
+        zone,
+    }
+}

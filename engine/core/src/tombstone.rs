@@ -1,0 +1,66 @@
+//! The mark before a delete: a signed, create-only record, mirrored by a tag.
+
+use crate::canonical::{self, Digest};
+use crate::name::{ClusterUid, SiteName, SnapshotId};
+use crate::plan::Cause;
+use crate::seal::{KeyId, Keyring, Purpose, SealKey};
+use crate::tags::PointKey;
+use crate::time::Duration;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// A snapshot's tombstone, as the state store keeps it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tombstone {
+    /// What it says.
+    pub content: TombstoneContent,
+    /// Which key signed it.
+    pub key: KeyId,
+    /// The signature over the content's canonical JSON.
+    pub signature: String,
+}
+
+/// What a tombstone says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TombstoneContent {
+    /// Where the snapshot lies.
+    pub site: SiteName,
+    /// Which one.
+    pub snapshot: SnapshotId,
+    /// Whose it is.
+    pub cluster: ClusterUid,
+    /// Of which point.
+    pub point: PointKey,
+    /// 1 for the snapshot's first tombstone: one that follows a revoked one is another record, even in the same second.
+    pub number: u32,
+    /// When it was made, by the site's clock, in whole seconds. The tag says the same.
+    pub at: Timestamp,
+    /// The grace of the policy that made it.
+    pub grace: Duration,
+    /// What brought it about: a delete that a changed policy asked for keeps counting as such after its grace.
+    pub cause: Cause,
+    /// Why, for people.
+    pub reason: String,
+}
+
+impl Tombstone {
+    /// Signs a tombstone.
+    #[must_use]
+    pub fn sign(content: TombstoneContent, key: &SealKey) -> Self {
+        let signature = key.sign(Purpose::Tombstone, canonical::to_string(&content).as_bytes());
+        Self { key: key.id(), signature, content }
+    }
+
+    /// Whether its signature is one of ours and fits what it says.
+    #[must_use]
+    pub fn is_genuine(&self, keyring: &Keyring) -> bool {
+        let message = canonical::to_string(&self.content);
+        keyring.accepts(&self.key, Purpose::Tombstone, message.as_bytes(), &self.signature)
+    }
+
+    /// What the sweeper's sighting refers to.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        canonical::digest(self)
+    }
+}

@@ -1,0 +1,72 @@
+//! The documents of a made-up fleet, and its machines.
+
+use super::lab::{SITE, SYSTEM, attached, instance};
+use super::resolve_sources;
+use backstay_core::document::SourceTree;
+use backstay_core::lsn::Timeline;
+use backstay_core::model::Desired;
+use backstay_core::observed::{DatabaseRole, DatabaseState, DatabaseStatus, DiskRole, Instance};
+use backstay_core::time::Duration;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+/// A primary and a standby with one data disk and a root disk each.
+pub fn instances_of(cluster: &str) -> Vec<Instance> {
+    let server = |role| {
+        DatabaseState::Known(DatabaseStatus {
+            role,
+            system: SYSTEM,
+            timeline: Timeline(1),
+            version: 150_018,
+            data_checksums: true,
+            full_page_writes: true,
+            backup_running: false,
+        })
+    };
+    let standby = DatabaseRole::Standby { lag: Some(Duration::seconds(3)) };
+    [DatabaseRole::Primary, standby]
+        .into_iter()
+        .enumerate()
+        .map(|(node, role)| Instance {
+            id: instance(cluster, node),
+            disks: vec![attached(cluster, node, DiskRole::Data), attached(cluster, node, DiskRole::Other)],
+            database: server(role),
+        })
+        .collect()
+}
+
+/// Resolves a fleet of these clusters under one policy.
+pub fn declare(policy: &str, clusters: &[String], limits: &str) -> Desired {
+    let head = |kind: &str, name: &str| {
+        format!("apiVersion: backstay.dev/v1\nkind: {kind}\nmetadata: {{ name: {name} }}\nspec:\n")
+    };
+    let mut files: BTreeMap<&str, String> = BTreeMap::new();
+    files.insert("fleet/fleet.yaml", head("Fleet", "lab") + &format!("  limits: {{ deletesPerDay: {limits} }}\n"));
+    let sim = "  provider: sim\n  profile: aws\n  seed: 7\n  clock: virtual\n  world: fleet/worlds/eu.yaml\n";
+    files.insert("fleet/site.yaml", head("Site", SITE) + sim);
+    let world = "  start: 2026-11-23T01:00:00Z\n  account: \"111122223333\"\n  instances: []\n";
+    files.insert("fleet/worlds/eu.yaml", head("World", SITE) + world);
+    let mut spec = head("BackupPolicy", "gold");
+    for line in policy.lines() {
+        writeln!(spec, "  {line}").unwrap();
+    }
+    files.insert("policies/gold.yaml", spec);
+    let mut all = String::new();
+    for name in clusters {
+        all += &head("Cluster", name);
+        write!(all, "  uid: uid-{name}\n  site: eu\n  policy: gold\n  nodes:\n").unwrap();
+        for node in 0..2 {
+            let id = instance(name, node);
+            writeln!(all, "    - {{ name: {name}-{node}, role: postgres, instance: {id}, postgres: {{ host: h{node}, user: b }} }}")
+                .unwrap();
+        }
+        all += "---\n";
+    }
+    if !clusters.is_empty() {
+        files.insert("fleet/clusters.yaml", all.trim_end_matches("---\n").to_owned());
+    }
+    let sources: SourceTree = files.into_iter().map(|(path, text)| (path.to_owned(), text)).collect();
+    let resolution = resolve_sources(&sources);
+    assert!(!resolution.diagnostics.has_errors(), "{}", resolution.diagnostics.render());
+    resolution.desired.unwrap()
+}

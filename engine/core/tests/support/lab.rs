@@ -1,0 +1,463 @@
+//! A made-up fleet with its snapshots, in which a plan can be made, checked and carried out, all as values.
+
+use super::fleet::{declare, instances_of};
+use backstay_core::lsn::{Lsn, Timeline, WalRange};
+use backstay_core::model::{ConsistencyWanted, Desired, ProviderKind};
+use backstay_core::name::{AccountId, ClusterUid, DiskId, InstanceId, SiteName, SnapshotId, SystemId};
+use backstay_core::observed::{
+    Abilities, AttachedDisk, BaselineRecord, DatabaseState, DatabaseStatus, DiskRole, Listing, Observed, Provenance,
+    Readiness, RecentDelete, Records, SiteClock, SiteInventory, Snapshot,
+};
+use backstay_core::plan::{Action, Cause, Change, CreatePoint, MarkPoint, Plan};
+use backstay_core::planner;
+use backstay_core::seal::{Keyring, Place, SealKey};
+use backstay_core::tags::{self, Intent, PointClass, PointKey};
+use backstay_core::time::{Duration, stamp, to_micros};
+use backstay_core::tombstone::{Tombstone, TombstoneContent};
+use backstay_core::verify::{VerifiedPlan, Violations, verify};
+use jiff::Timestamp;
+use std::collections::BTreeSet;
+
+/// The system identifier of every cluster's servers, unless a test says otherwise.
+pub const SYSTEM: SystemId = SystemId(7_301_234_567_890_123_456);
+/// That of the servers after an upgrade.
+pub const UPGRADED: SystemId = SystemId(7_401_234_567_890_123_456);
+/// The one site.
+pub const SITE: &str = "eu";
+
+/// An instant, as people write it: `2026-11-23T08:00Z`.
+pub fn time(text: &str) -> Timestamp {
+    let full = match text.len() {
+        10 => format!("{text}T00:00:00Z"),
+        17 => format!("{}:00Z", &text[..16]),
+        _ => text.to_owned(),
+    };
+    full.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
+}
+
+/// A fleet, what is seen of it, and the key that seals.
+#[derive(Clone)]
+pub struct Lab {
+    pub desired: Desired,
+    pub baseline: Option<Desired>,
+    pub observed: Observed,
+    pub key: SealKey,
+    pub now: Timestamp,
+    clusters: Vec<String>,
+    policy: String,
+    limits: String,
+    serial: u32,
+}
+
+/// A point to be put into a lab, whole and sealed unless told otherwise.
+#[derive(Debug, Clone)]
+pub struct Point {
+    pub cluster: String,
+    pub key: PointKey,
+    pub class: PointClass,
+    pub cut: Timestamp,
+    pub created: Timestamp,
+    pub system: Option<SystemId>,
+    pub disks: Vec<DiskRole>,
+    pub readiness: Readiness,
+    pub hold_tag: bool,
+    pub locked_until: Option<Timestamp>,
+    /// Carry an intent only.
+    pub unsealed: bool,
+}
+
+impl Point {
+    /// A scheduled point of `orders-db`, cut at an instant that is its slot, too.
+    pub fn at(cut: Timestamp) -> Self {
+        let slot = Timestamp::from_second(cut.as_second()).unwrap();
+        Self {
+            cluster: "orders-db".to_owned(),
+            key: PointKey { slot, attempt: 1 },
+            class: PointClass::Scheduled,
+            cut,
+            created: cut,
+            system: Some(SYSTEM),
+            disks: vec![DiskRole::Data],
+            readiness: Readiness::Ready,
+            hold_tag: false,
+            locked_until: None,
+            unsealed: false,
+        }
+    }
+}
+
+impl Lab {
+    /// One cluster, `orders-db`, under a policy: the keys of `spec`, each on its line.
+    pub fn new(policy: &str) -> Self {
+        Self::of(policy, &["orders-db"])
+    }
+
+    /// Several clusters under one policy.
+    pub fn of(policy: &str, clusters: &[&str]) -> Self {
+        let key = SealKey::from_seed(&[7; 32]);
+        let now = time("2026-11-23T01:00Z");
+        let clusters: Vec<String> = clusters.iter().map(|&name| name.to_owned()).collect();
+        let limits = "{ cluster: 5 }".to_owned();
+        let desired = declare(policy, &clusters, &limits);
+        let inventory = SiteInventory {
+            clock: SiteClock { now, host: now, is_virtual: true },
+            provider: ProviderKind::Sim,
+            account: AccountId::new("111122223333").unwrap(),
+            abilities: Abilities { atomic_disk: true, atomic_group: true, method: "EBS snapshot".to_owned() },
+            instances: clusters.iter().flat_map(|name| instances_of(name)).collect(),
+            snapshots: Vec::new(),
+            kept_files: std::collections::BTreeSet::new(),
+        };
+        let observed = Observed {
+            at: now,
+            provenance: Provenance::Live,
+            sites: [(site(), Listing::Complete(inventory))].into_iter().collect(),
+            records: Listing::Complete(Records::default()),
+            keyring: Keyring::new([key.public()]),
+        };
+        let policy = policy.to_owned();
+        Self { baseline: Some(desired.clone()), desired, observed, key, now, clusters, policy, limits, serial: 0 }
+    }
+
+    /// A cluster with one point a day, the newest an hour old, under a policy that keeps 30 days.
+    pub fn daily(cluster: &str, days: u32) -> Self {
+        let mut lab = Self::of(DAILY, &[cluster]);
+        lab.put_daily(cluster, days);
+        lab
+    }
+
+    /// Puts one point a day, the newest of today's midnight.
+    pub fn put_daily(&mut self, cluster: &str, days: u32) {
+        for day in (0..days).rev() {
+            let cut = Duration::days(u64::from(day)).before(time("2026-11-23"));
+            self.put(&Point { cluster: cluster.to_owned(), ..Point::at(cut) });
+        }
+    }
+
+    /// Moves every clock.
+    #[must_use]
+    pub fn at(mut self, instant: Timestamp) -> Self {
+        self.set_time(instant);
+        self
+    }
+
+    pub fn set_time(&mut self, instant: Timestamp) {
+        self.now = instant;
+        self.observed.at = instant;
+        if let Some(Listing::Complete(inventory)) = self.observed.sites.get_mut(&site()) {
+            inventory.clock = SiteClock { now: instant, host: instant, ..inventory.clock };
+        }
+    }
+
+    pub fn advance(&mut self, length: Duration) {
+        self.set_time(length.after(self.now));
+    }
+
+    /// Declares another policy. The baseline stays.
+    #[must_use]
+    pub fn with_policy(mut self, policy: &str) -> Self {
+        self.set_policy(policy);
+        self
+    }
+
+    pub fn set_policy(&mut self, policy: &str) {
+        self.policy = policy.to_owned();
+        self.desired = declare(&self.policy, &self.clusters, &self.limits);
+    }
+
+    /// Declares other limits of deletes a day. The baseline stays.
+    #[must_use]
+    pub fn with_limits(mut self, limits: &str) -> Self {
+        self.limits = limits.to_owned();
+        self.desired = declare(&self.policy, &self.clusters, &self.limits);
+        self
+    }
+
+    /// Takes a cluster out of the documents. What is seen stays.
+    #[must_use]
+    pub fn without_cluster(mut self, name: &str) -> Self {
+        self.clusters.retain(|cluster| cluster != name);
+        self.desired = declare(&self.policy, &self.clusters, &self.limits);
+        self
+    }
+
+    #[must_use]
+    pub fn without_baseline(mut self) -> Self {
+        self.baseline = None;
+        self
+    }
+
+    pub fn inventory(&mut self) -> &mut SiteInventory {
+        match self.observed.sites.get_mut(&site()) {
+            Some(Listing::Complete(inventory)) => inventory,
+            Some(Listing::Unknown { .. }) | None => panic!("the site is unknown"),
+        }
+    }
+
+    pub fn snapshots(&mut self) -> &mut Vec<Snapshot> {
+        &mut self.inventory().snapshots
+    }
+
+    pub fn records(&mut self) -> &mut Records {
+        match &mut self.observed.records {
+            Listing::Complete(records) => records,
+            Listing::Unknown { .. } => panic!("the records are unknown"),
+        }
+    }
+
+    pub fn site_is_unknown(&mut self) {
+        self.observed.sites.insert(site(), Listing::Unknown { because: "page 2 of 3 failed".to_owned() });
+    }
+
+    pub fn records_are_unknown(&mut self) {
+        self.observed.records = Listing::Unknown { because: "no answer".to_owned() };
+    }
+
+    /// What an instance's server says; `node` is 0 for the primary, 1 for the standby.
+    pub fn database(&mut self, cluster: &str, node: usize) -> &mut DatabaseState {
+        let id = instance(cluster, node);
+        &mut self.inventory().instances.iter_mut().find(|instance| instance.id == id).unwrap().database
+    }
+
+    pub fn status(&mut self, cluster: &str, node: usize) -> &mut DatabaseStatus {
+        match self.database(cluster, node) {
+            DatabaseState::Known(status) => status,
+            DatabaseState::NotObservable | DatabaseState::Unreachable { .. } => panic!("it says nothing"),
+        }
+    }
+
+    pub fn disks(&mut self, cluster: &str, node: usize) -> &mut Vec<AttachedDisk> {
+        let id = instance(cluster, node);
+        &mut self.inventory().instances.iter_mut().find(|instance| instance.id == id).unwrap().disks
+    }
+
+    /// Gives both servers of a cluster a new system identifier.
+    pub fn upgrade(&mut self, cluster: &str) {
+        for node in 0..2 {
+            self.status(cluster, node).system = UPGRADED;
+        }
+    }
+
+    /// Puts a point's snapshots, and gives their ids.
+    pub fn put(&mut self, point: &Point) -> Vec<SnapshotId> {
+        let of = u16::try_from(point.disks.len()).unwrap();
+        let cluster = uid(&point.cluster);
+        let mut ids = Vec::new();
+        for (role, index) in point.disks.iter().zip(1..=of) {
+            let disk = disk(&point.cluster, 1, role);
+            let intent = Intent::of(&cluster, point.class, point.key, &disk);
+            let mut tags = tags::at_creation(&cluster, point.class, point.key, &intent);
+            if !point.unsealed {
+                let name = tags::PartName { role: tags::PartRole::of(role).unwrap(), index, of };
+                tags.extend(tags::when_known(&name, point.system, Some(WAL), to_micros(point.cut)));
+            }
+            if point.hold_tag {
+                tags.insert(tags::HOLD.to_owned(), "1".to_owned());
+            }
+            let id = self.put_raw(disk, point.created, point.readiness.clone(), tags, !point.unsealed);
+            self.snapshot(&id).locked_until = point.locked_until;
+            ids.push(id);
+        }
+        ids
+    }
+
+    fn put_raw(
+        &mut self,
+        disk: DiskId,
+        created: Timestamp,
+        readiness: Readiness,
+        tags: tags::Tags,
+        is_sealed: bool,
+    ) -> SnapshotId {
+        self.serial += 1;
+        let id = SnapshotId::new(format!("snap-{:05}", self.serial)).unwrap();
+        let mut snapshot = Snapshot {
+            id: id.clone(),
+            disk,
+            created,
+            readiness,
+            tags,
+            size: 1 << 30,
+            encrypted: true,
+            locked_until: None,
+        };
+        if is_sealed {
+            self.seal(&mut snapshot);
+        }
+        self.snapshots().push(snapshot);
+        id
+    }
+
+    /// Seals what a snapshot says now.
+    pub fn seal(&self, snapshot: &mut Snapshot) {
+        let account = AccountId::new("111122223333").unwrap();
+        let place = Place { provider: ProviderKind::Sim, account: &account };
+        let seal = self.key.seal(&place, snapshot);
+        snapshot.tags.extend(seal);
+    }
+
+    pub fn snapshot(&mut self, id: &SnapshotId) -> &mut Snapshot {
+        self.snapshots().iter_mut().find(|snapshot| snapshot.id == *id).unwrap()
+    }
+
+    /// Marks a snapshot as an expiry did at that instant, and lets the sweeper see it then.
+    pub fn mark(&mut self, id: &SnapshotId, at: Timestamp, grace: Duration, cause: Cause) -> Tombstone {
+        let at = Timestamp::from_second(at.as_second()).unwrap();
+        let snapshot = self.snapshot(id);
+        let content = TombstoneContent {
+            site: site(),
+            snapshot: id.clone(),
+            cluster: ClusterUid::new(&snapshot.tags[tags::CLUSTER]).unwrap(),
+            point: snapshot.tags[tags::POINT].parse().unwrap(),
+            number: 1,
+            at,
+            grace,
+            cause,
+            reason: "beyond daily 30".to_owned(),
+        };
+        snapshot.tags.insert(tags::EXPIRE.to_owned(), stamp(at));
+        let tombstone = Tombstone::sign(content, &self.key);
+        self.records().sightings.entry(tombstone.digest()).or_insert(at);
+        self.records().tombstones.entry(site()).or_default().insert(id.clone(), tombstone.clone());
+        tombstone
+    }
+
+    /// Plans for the lab's instant.
+    pub fn plan(&self) -> Plan {
+        planner::plan(&self.desired, &self.observed, self.baseline.as_ref(), self.now)
+    }
+
+    pub fn verify(&self, plan: Plan) -> Result<VerifiedPlan, Violations> {
+        verify(plan, &self.desired, &self.observed)
+    }
+
+    /// Plans, has the plan checked, and gives it.
+    pub fn verified(&self) -> Plan {
+        match self.verify(self.plan()) {
+            Ok(verified) => verified.into_plan(),
+            Err(violations) => panic!("the plan was refused:\n{violations}\n{}", super::show::plan(&self.plan())),
+        }
+    }
+
+    /// The checked plan as text.
+    pub fn text(&self) -> String {
+        super::show::plan(&self.verified())
+    }
+
+    /// Carries a plan out, as the executor would when nothing fails.
+    pub fn apply(&mut self, plan: &Plan) {
+        for change in &plan.changes {
+            match &change.action {
+                Action::Create(create) => self.create(change, create, plan.basis.as_of),
+                Action::Expire(mark) => self.expire(change, mark, plan.basis.as_of),
+                Action::Revive(mark) => self.revive(mark),
+                Action::Delete(mark) => self.delete(change, mark, plan.basis.as_of),
+            }
+        }
+        self.baseline = Some(self.desired.clone());
+        if let Listing::Complete(records) = &mut self.observed.records {
+            let origin = self.desired.origin.clone();
+            records.baseline = Some(BaselineRecord { origin, as_of: plan.basis.as_of, unfinished: BTreeSet::new() });
+        }
+    }
+
+    /// Plans, checks and applies; gives the plan as text.
+    pub fn run(&mut self) -> String {
+        let plan = self.verified();
+        self.apply(&plan);
+        super::show::plan(&plan)
+    }
+
+    fn create(&mut self, change: &Change, create: &CreatePoint, now: Timestamp) {
+        let wal = (create.consistency == ConsistencyWanted::Application).then_some(WAL);
+        for part in &create.parts {
+            let mut tags = tags::at_creation(&change.cluster, create.class, create.point, &part.intent);
+            tags.extend(tags::when_known(&part.name, create.system, wal, to_micros(now)));
+            self.put_raw(part.disk.clone(), now, Readiness::Ready, tags, true);
+        }
+    }
+
+    fn expire(&mut self, change: &Change, mark: &MarkPoint, now: Timestamp) {
+        for expected in &mark.snapshots {
+            let existing =
+                self.records().tombstones.get(&site()).and_then(|records| records.get(&expected.id)).cloned();
+            match existing {
+                // Create-only: what is there stays, and the tag is made to agree with it.
+                Some(record) if record.is_genuine(&self.observed.keyring) && record.content.point == mark.point => {
+                    let tag = stamp(record.content.at);
+                    self.snapshot(&expected.id).tags.insert(tags::EXPIRE.to_owned(), tag);
+                    self.records().sightings.entry(record.digest()).or_insert(now);
+                }
+                Some(_) | None => {
+                    self.mark(&expected.id, now, mark.grace, change.cause);
+                }
+            }
+        }
+    }
+
+    fn revive(&mut self, mark: &MarkPoint) {
+        for expected in &mark.snapshots {
+            self.snapshot(&expected.id).tags.remove(tags::EXPIRE);
+            if let Listing::Complete(records) = &mut self.observed.records {
+                records.tombstones.entry(site()).or_default().remove(&expected.id);
+            }
+        }
+    }
+
+    fn delete(&mut self, change: &Change, mark: &MarkPoint, now: Timestamp) {
+        for expected in &mark.snapshots {
+            self.snapshots().retain(|snapshot| snapshot.id != expected.id);
+            self.records().tombstones.entry(site()).or_default().remove(&expected.id);
+        }
+        if change.cause != Cause::Due {
+            let delete = RecentDelete { at: now, cluster: change.cluster.clone(), point: mark.point };
+            self.records().recent_deletes.push(delete);
+        }
+    }
+
+    /// What is left: each point as its cut, oldest first.
+    pub fn cuts(&mut self) -> Vec<Timestamp> {
+        let cut = |snapshot: &Snapshot| backstay_core::time::parse_stamp(snapshot.tags.get(tags::CUT)?);
+        let cuts: BTreeSet<Timestamp> = self.snapshots().iter().filter_map(cut).collect();
+        cuts.into_iter().collect()
+    }
+
+    /// Another plan at the same instant does nothing.
+    pub fn assert_converged(&self) {
+        let plan = self.verified();
+        assert!(plan.changes.is_empty(), "not converged:\n{}", super::show::plan(&plan));
+    }
+}
+
+/// One point a day at midnight, 30 of them kept.
+pub const DAILY: &str = "schedule: { every: 24h, spread: 0s }\nretention: { keep: { daily: 30 } }";
+
+/// The WAL that every labelled point of a lab needs.
+pub const WAL: WalRange = WalRange { timeline: Timeline(1), start: Lsn(0x0200_0028), end: Lsn(0x0200_0138) };
+
+pub fn site() -> SiteName {
+    SiteName::new(SITE).unwrap()
+}
+
+pub fn uid(cluster: &str) -> ClusterUid {
+    ClusterUid::new(format!("uid-{cluster}")).unwrap()
+}
+
+pub fn instance(cluster: &str, node: usize) -> InstanceId {
+    InstanceId::new(format!("i-{cluster}-{node}")).unwrap()
+}
+
+pub fn disk(cluster: &str, node: usize, role: &DiskRole) -> DiskId {
+    let word = match role {
+        DiskRole::Data => "data",
+        DiskRole::Wal => "wal",
+        DiskRole::Tablespace => "tblspc",
+        DiskRole::Other => "root",
+        DiskRole::Unknown => "unknown",
+    };
+    DiskId::new(format!("vol-{cluster}-{node}-{word}")).unwrap()
+}
+
+pub fn attached(cluster: &str, node: usize, role: DiskRole) -> AttachedDisk {
+    AttachedDisk { id: disk(cluster, node, &role), role, size: 1 << 30, encrypted: true }
+}

@@ -1,0 +1,67 @@
+//! Listing and describing.
+
+use super::trial::failed;
+use super::{Trial, claim};
+use crate::Description;
+use backstay_core::name::SnapshotId;
+use jiff::{SignedDuration, Timestamp};
+use std::collections::BTreeSet;
+
+/// The account is told, and the host's clock comes back as it was given.
+pub async fn facts_tell_account_and_clock(trial: &Trial<'_>) -> Result<(), String> {
+    let host = Timestamp::now() - SignedDuration::from_secs(1);
+    let facts = trial.capabilities.inventory.facts(host).await.map_err(|e| failed("facts", &e))?;
+    claim(facts.clock.host == host, || format!("the host's clock was {host}, and came back as {}", facts.clock.host))?;
+    let has_clock = trial.capabilities.clock.is_some();
+    claim(facts.clock.is_virtual == has_clock, || {
+        format!("facts tell a virtual clock: {}, but there is one to move: {has_clock}", facts.clock.is_virtual)
+    })
+}
+
+/// The fixture's instance is listed once, with all the fixture's disks, in the order of their ids.
+pub async fn the_instance_is_listed_with_its_disks(trial: &Trial<'_>) -> Result<(), String> {
+    let wanted = &trial.fixture.instance;
+    let all = trial.instances().await?;
+    let distinct: BTreeSet<_> = all.iter().map(|instance| &instance.id).collect();
+    claim(distinct.len() == all.len(), || "an instance is listed twice".to_owned())?;
+    let Some(instance) = all.iter().find(|instance| instance.id == *wanted) else {
+        return Err(format!("`{wanted}` is not listed"));
+    };
+    claim(instance.disks.is_sorted_by(|a, b| a.id < b.id), || format!("the disks of `{wanted}` are not in order"))?;
+    for disk in &trial.fixture.disks {
+        let is_there = instance.disks.iter().any(|attached| attached.id == *disk);
+        claim(is_there, || format!("`{wanted}` is listed without its disk `{disk}`"))?;
+    }
+    Ok(())
+}
+
+/// Following the tokens reaches the end, shows everything once, and shows the same again.
+pub async fn listing_reaches_the_end_without_double_or_loss(trial: &Trial<'_>) -> Result<(), String> {
+    let mut made = BTreeSet::new();
+    for number in 1..=5 {
+        made.insert(trial.create_new(number).await?.id);
+    }
+    claim(made.len() == 5, || "two creates answered the same id".to_owned())?;
+    let ids = |all: Vec<backstay_core::observed::Snapshot>| all.into_iter().map(|s| s.id).collect::<Vec<SnapshotId>>();
+    let listed = ids(trial.list().await?);
+    let distinct: BTreeSet<_> = listed.iter().cloned().collect();
+    claim(distinct.len() == listed.len(), || format!("{} of {} are listed twice", listed.len(), distinct.len()))?;
+    if let Some(lost) = made.difference(&distinct).next() {
+        return Err(format!("`{lost}` was made, and is not listed"));
+    }
+    claim(ids(trial.list().await?) == listed, || "a second listing has another order".to_owned())
+}
+
+/// An id that never was, and one that is gone, are told to be absent: that is no error.
+pub async fn describing_an_unknown_id_says_absent(trial: &Trial<'_>) -> Result<(), String> {
+    let snapshot = trial.create_new(1).await?;
+    let text = snapshot.id.as_str();
+    let (rest, last) = text.split_at(text.len() - 1);
+    let other = format!("{rest}{}", if last == "0" { "1" } else { "0" });
+    let never = SnapshotId::new(other).map_err(|e| e.to_string())?;
+    let described = trial.describe(&never).await?;
+    claim(matches!(described, Description::Absent), || format!("`{never}` never was, and is told to be present"))?;
+    trial.delete(&snapshot.id).await?;
+    let described = trial.describe(&snapshot.id).await?;
+    claim(matches!(described, Description::Absent), || format!("`{}` is gone, and is told to be present", snapshot.id))
+}

@@ -1,0 +1,55 @@
+//! What a site can do, as separate object-safe traits, so that no stolen role can both mark and destroy.
+//!
+//! [`Inventory`] is all that `plan` and `drift` get; [`Store`] makes and tags snapshots; [`Sweeper`] alone deletes;
+//! [`Databases`] speaks to the PostgreSQL servers of a site that Backstay itself reaches; [`PointFiles`] keeps a labelled
+//! point's label, map and WAL where there is no archive; [`VirtualClock`] moves time where time is ours.
+//!
+//! A provider knows one cloud. It never knows another, nor retention, nor why it is asked.
+
+pub mod conformance;
+mod error;
+mod traits;
+
+pub use error::{ErrorClass, ProviderError};
+pub use traits::{
+    BackupEnd, BackupSession, BackupStart, CreateSnapshot, Created, Databases, Description, Inventory, Page, PageToken,
+    PointFileId, PointFiles, SiteFacts, Store, Sweeper, VirtualClock,
+};
+
+use backstay_core::model::Site;
+use std::path::Path;
+use std::sync::Arc;
+
+/// One site's capabilities, as far as its provider has them.
+#[derive(Clone)]
+pub struct Capabilities {
+    /// Listing and describing.
+    pub inventory: Arc<dyn Inventory>,
+    /// Creating and tagging snapshots.
+    pub store: Arc<dyn Store>,
+    /// Deleting snapshots.
+    pub sweeper: Arc<dyn Sweeper>,
+    /// Its PostgreSQL servers, where Backstay reaches them itself.
+    pub databases: Option<Arc<dyn Databases>>,
+    /// Files beside a point, where there is no archive.
+    pub point_files: Option<Arc<dyn PointFiles>>,
+    /// Its clock, where time is ours to move.
+    pub clock: Option<Arc<dyn VirtualClock>>,
+}
+
+/// Where a fleet lives: what a provider's relative paths start from.
+#[derive(Debug, Clone, Copy)]
+pub struct Home<'a> {
+    /// The directory that holds `fleet/` and `policies/`.
+    pub fleet: &'a Path,
+    /// The directory of the state store: embedded providers are durable below it.
+    pub state: &'a Path,
+}
+
+/// Opens sites of one kind. `main` registers one for each provider that was compiled in.
+pub trait Opener: Send + Sync {
+    /// Opens a site, without yet listing anything.
+    ///
+    /// Errors are of class [`ErrorClass::Invalid`] when the site's settings or files are wrong.
+    fn open(&self, site: &Site, home: Home<'_>) -> Result<Capabilities, ProviderError>;
+}

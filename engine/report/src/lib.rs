@@ -1,0 +1,46 @@
+//! One report, many views: what a plan, an apply or a fleet's state says to people and to machines.
+//!
+//! Pure: it decides how things are told, never what they are. Nothing here knows a terminal; colour is a parameter.
+
+mod fold;
+mod json;
+mod paint;
+mod plan_text;
+mod status_text;
+mod table;
+
+pub use fold::fold;
+pub use json::plan_json;
+pub use paint::{Paint, clean};
+pub use plan_text::{ChangeLine, change_line, plan_text, summary_line};
+pub use status_text::{cluster_text, status_text};
+
+/// A number with its thousands apart: `9,412`.
+#[must_use]
+pub fn count(number: usize) -> String {
+    let digits = number.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// A number with its noun: `1 point`, `2 points`.
+#[must_use]
+pub fn plural(number: usize, one: &str) -> String {
+    let ending = if number == 1 { "" } else { "s" };
+    format!("{} {one}{ending}", count(number))
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn thousands_are_apart() {
+        let shown: Vec<String> = [0, 12, 999, 1000, 10_412, 1_000_000].into_iter().map(super::count).collect();
+        assert_eq!(shown, ["0", "12", "999", "1,000", "10,412", "1,000,000"]);
+    }
+}

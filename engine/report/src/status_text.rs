@@ -1,0 +1,168 @@
+//! The fleet at a glance, and one cluster with its timeline.
+
+use crate::paint::{Paint, clean};
+use crate::table::columns;
+use crate::{count, plural};
+use backstay_core::planner::{ClusterState, ClusterStatus};
+use backstay_core::time::{about, brief};
+use jiff::Timestamp;
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+const STATES: [(ClusterState, &str); 6] = [
+    (ClusterState::Unknown, "unknown"),
+    (ClusterState::Unprotected, "unprotected"),
+    (ClusterState::Late, "late"),
+    (ClusterState::Starting, "starting"),
+    (ClusterState::Due, "due"),
+    (ClusterState::Protected, "protected"),
+];
+
+fn word(state: ClusterState) -> &'static str {
+    STATES.iter().find(|(other, _)| *other == state).map_or("unknown", |(_, word)| word)
+}
+
+fn paint_state(paint: Paint, state: ClusterState, text: &str) -> String {
+    match state {
+        ClusterState::Unknown | ClusterState::Unprotected | ClusterState::Late => paint.red(text),
+        ClusterState::Starting | ClusterState::Due => paint.yellow(text),
+        ClusterState::Protected => paint.green(text),
+    }
+}
+
+/// The fleet: worst first, then by name; at most `most` clusters, the rest counted.
+#[must_use]
+pub fn status_text(fleet: &str, statuses: &[ClusterStatus], as_of: Timestamp, most: usize, paint: Paint) -> String {
+    let mut out = String::new();
+    let tally: Vec<String> = STATES
+        .iter()
+        .filter_map(|(state, word)| {
+            let number = statuses.iter().filter(|status| status.state == *state).count();
+            (number > 0).then(|| paint_state(paint, *state, &format!("{} {word}", count(number))))
+        })
+        .collect();
+    let head = format!("Fleet {fleet} as of {}: {}", brief(as_of), plural(statuses.len(), "cluster"));
+    let _ = writeln!(out, "{}: {}\n", paint.bold(&head), tally.join(", "));
+    let mut order: Vec<&ClusterStatus> = statuses.iter().collect();
+    order.sort_by(|a, b| (a.state, &a.name, &a.uid).cmp(&(b.state, &b.name, &b.uid)));
+    let unknown: BTreeSet<_> = statuses.iter().filter_map(|s| Some((&s.site, s.because.as_ref()?))).collect();
+    for (site, because) in &unknown {
+        let _ = writeln!(out, "  {} site {site} could not be read: {}", paint.red("!"), clean(because));
+    }
+    if !unknown.is_empty() {
+        out.push('\n');
+    }
+    let mut rows = vec![header()];
+    rows.extend(order.iter().take(most).map(|status| row(status)));
+    let states = order.iter().take(most).map(|status| Some(status.state));
+    for (cells, state) in columns(&rows).into_iter().zip(std::iter::once(None).chain(states)) {
+        let painted: Vec<String> = cells
+            .iter()
+            .enumerate()
+            .map(|(i, cell)| match state {
+                None => paint.dim(cell),
+                Some(state) if i == 3 => paint_state(paint, state, cell),
+                Some(_) => cell.clone(),
+            })
+            .collect();
+        let _ = writeln!(out, "  {}", painted.join("  ").trim_end());
+    }
+    if order.len() > most {
+        let _ = writeln!(out, "  … and {} more; `status -json` has them all", count(order.len() - most));
+    }
+    out
+}
+
+fn header() -> Vec<String> {
+    ["CLUSTER", "SITE", "POLICY", "STATE", "NEWEST POINT", "AGE", "POINTS", "NEXT DUE"].map(str::to_owned).to_vec()
+}
+
+fn row(status: &ClusterStatus) -> Vec<String> {
+    let instant = |at: Option<Timestamp>| at.map_or_else(|| "-".to_owned(), brief);
+    vec![
+        status.name.to_string(),
+        status.site.to_string(),
+        status.policy.to_string(),
+        word(status.state).to_owned(),
+        instant(status.newest),
+        status.age.map_or_else(|| "-".to_owned(), about),
+        status.points.iter().filter(|point| point.state == "restorable").count().to_string(),
+        instant(status.next_due),
+    ]
+}
+
+/// How wide the timeline is drawn, in characters.
+const WIDTH: usize = 64;
+
+/// One cluster: its state, its timeline, its points with the rules that keep them.
+#[must_use]
+pub fn cluster_text(status: &ClusterStatus, as_of: Timestamp, paint: Paint) -> String {
+    let mut out = String::new();
+    let state = paint_state(paint, status.state, word(status.state));
+    let _ = writeln!(
+        out,
+        "{} ({}) at {}, policy {}: {state}",
+        paint.bold(status.name.as_str()),
+        status.uid,
+        status.site,
+        status.policy
+    );
+    if let Some(because) = &status.because {
+        let _ = writeln!(out, "  {}", clean(because));
+        return out;
+    }
+    if let Some(next) = status.next_due {
+        let _ = writeln!(out, "  next point due {}", brief(next));
+    }
+    if let Some(oldest) = status.points.iter().map(|point| point.cut).min() {
+        let _ = writeln!(out, "\n  {}", timeline(status, oldest, as_of, paint));
+        let (left, right) = (brief(oldest), brief(as_of));
+        let gap = (WIDTH + 2).saturating_sub(left.len() + right.len());
+        let _ = writeln!(out, "  {}", paint.dim(&format!("{left}{}{right}", " ".repeat(gap))));
+    }
+    let rows: Vec<Vec<String>> = status
+        .points
+        .iter()
+        .map(|point| {
+            let kept: Vec<String> = point.kept_by.iter().map(ToString::to_string).collect();
+            let why = match (point.state, kept.is_empty(), point.is_marked) {
+                ("restorable", true, true) => "tombstoned".to_owned(),
+                ("restorable", true, false) => "no rule keeps it".to_owned(),
+                ("restorable", false, _) => format!("kept by {}", kept.join(", ")),
+                _ => String::new(),
+            };
+            vec![brief(point.cut), point.point.to_string(), point.class.to_string(), point.state.to_owned(), why]
+        })
+        .collect();
+    out.push('\n');
+    for cells in columns(&rows) {
+        let _ = writeln!(out, "  {}", cells.join("  ").trim_end());
+    }
+    out
+}
+
+/// `●` restorable, `◌` being made, `×` never finished, `†` marked for deletion.
+fn timeline(status: &ClusterStatus, oldest: Timestamp, as_of: Timestamp, paint: Paint) -> String {
+    let mut cells: Vec<Option<char>> = vec![None; WIDTH];
+    let span = as_of.duration_since(oldest).as_secs().max(1);
+    for point in status.points.iter().rev() {
+        let into = point.cut.duration_since(oldest).as_secs().clamp(0, span);
+        let last = i64::try_from(WIDTH - 1).unwrap_or(i64::MAX);
+        let cell = usize::try_from(into.saturating_mul(last) / span).unwrap_or(0);
+        cells[cell] = Some(match point.state {
+            "restorable" if point.is_marked => '†',
+            "restorable" => '●',
+            "in-progress" => '◌',
+            _ => '×',
+        });
+    }
+    let drawn: String = cells
+        .into_iter()
+        .map(|cell| match cell {
+            None => paint.dim("·"),
+            Some('●') => paint.green("●"),
+            Some(other) => paint.yellow(&other.to_string()),
+        })
+        .collect();
+    format!("├{drawn}┤")
+}

@@ -1,0 +1,211 @@
+//! Apply: every change of a verified plan, cluster by cluster, under a lease and in the journal.
+//!
+//! It never adds an action. One cluster's failure never stops another's.
+
+mod again;
+mod clocks;
+mod cluster;
+
+use crate::events::{Event, Observer};
+use crate::execute::Site;
+use crate::journal::{Entry, Journal};
+use crate::lease::{Epochs, LeaseRecord};
+use crate::seams::{Clock, StateStore, StoreError};
+use crate::sites::Sites;
+use crate::state::State;
+use backstay_core::model::Desired;
+use backstay_core::name::{ClusterUid, SiteName};
+use backstay_core::observed::{Listing, Observed, SiteInventory, Snapshot};
+use backstay_core::plan::{Change, Plan, WaitingFor};
+use backstay_core::saga::End;
+use backstay_core::seal::SealKey;
+use backstay_core::tags;
+use backstay_core::verify::VerifiedPlan;
+use futures::StreamExt as _;
+use jiff::SignedDuration;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::AtomicBool;
+
+/// What an apply needs besides the plan.
+pub struct Context<'a> {
+    /// What is desired.
+    pub desired: &'a Desired,
+    /// The opened sites.
+    pub sites: &'a Sites,
+    /// The state store.
+    pub store: &'a dyn StateStore,
+    /// The host's clock.
+    pub clock: &'a dyn Clock,
+    /// The key that seals; a plan without changes needs none.
+    pub key: Option<&'a SealKey>,
+    /// Who is told.
+    pub observer: &'a dyn Observer,
+    /// The leases as they were before the world was looked at: where one moved since, the cluster is looked at again.
+    pub seen: &'a Epochs,
+    /// How many clusters of one site at once.
+    pub parallelism: usize,
+    /// How long to wait for a lease that another run holds.
+    pub lease_timeout: SignedDuration,
+    /// This run's id.
+    pub run: &'a str,
+    /// Set when no new call may be started.
+    pub cancelled: &'a AtomicBool,
+}
+
+/// Each cluster's changes, with their places in the plan.
+type ByCluster<'a> = BTreeMap<&'a ClusterUid, Vec<(usize, &'a Change)>>;
+
+/// What became of a plan.
+#[derive(Debug, Default)]
+pub struct Applied {
+    /// Each change's end, by its place in the plan.
+    pub ended: BTreeMap<usize, ChangeEnd>,
+}
+
+/// What became of a change.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ChangeEnd {
+    /// Its saga ended.
+    Saga(End),
+    /// Another run holds the cluster's lease.
+    LeaseHeld(LeaseRecord),
+    /// The run was cancelled before it began.
+    Cancelled,
+}
+
+impl Applied {
+    /// How many changes ended in a way.
+    pub fn count(&self, matches: impl Fn(&ChangeEnd) -> bool) -> usize {
+        self.ended.values().filter(|end| matches(end)).count()
+    }
+
+    /// The clusters that this apply did not leave with their latest slot served: changes of theirs failed, or had to wait.
+    #[must_use]
+    pub fn unfinished(&self, plan: &VerifiedPlan) -> BTreeSet<ClusterUid> {
+        let plan = plan.plan();
+        let failed = self
+            .ended
+            .iter()
+            .filter(|(_, end)| **end != ChangeEnd::Saga(End::Done))
+            .filter_map(|(index, _)| plan.changes.get(*index).map(|change| &change.cluster));
+        let waits_for_its_point = |why: &WaitingFor| match why {
+            WaitingFor::SiteUnknown { .. } | WaitingFor::InProgress | WaitingFor::Source { .. } => true,
+            WaitingFor::Grace { .. }
+            | WaitingFor::Lock { .. }
+            | WaitingFor::Sighting
+            | WaitingFor::NotSafe { .. }
+            | WaitingFor::BlastRadius { .. } => false,
+        };
+        let waiting = plan.waiting.iter().filter(|w| waits_for_its_point(&w.why)).map(|waiting| &waiting.cluster);
+        failed.chain(waiting).cloned().collect()
+    }
+}
+
+/// What one apply shares among its clusters.
+struct Run<'a> {
+    context: &'a Context<'a>,
+    journal: &'a Journal<'a>,
+    plan: &'a Plan,
+    observed: &'a Observed,
+}
+
+impl Run<'_> {
+    /// Ends a change, and tells it.
+    fn ended(&self, index: usize, change: &Change, end: ChangeEnd) -> (usize, ChangeEnd) {
+        self.context.observer.on(&Event::ChangeEnded { index, change: change.clone(), end: end.clone() });
+        (index, end)
+    }
+
+    /// Ends changes that were not begun.
+    fn all_end(&self, changes: &[(usize, &Change)], end: &ChangeEnd) -> Vec<(usize, ChangeEnd)> {
+        changes.iter().map(|(index, change)| self.ended(*index, change, end.clone())).collect()
+    }
+}
+
+/// Applies a plan that was verified against `observed`.
+///
+/// An error means that the state store failed: nothing more was started after it.
+pub async fn apply(context: &Context<'_>, plan: &VerifiedPlan, observed: &Observed) -> Result<Applied, StoreError> {
+    let plan = plan.plan();
+    let journal = Journal::open(context.store, context.clock, context.run);
+    journal.write(Entry::Run { plan: plan.digest(), as_of: plan.basis.as_of }).await?;
+    let stopped_clocks = clocks::advance(context, plan.basis.as_of);
+    sight_tombstones(context, observed).await?;
+    let mut by_site: BTreeMap<&SiteName, ByCluster<'_>> = BTreeMap::new();
+    for (index, change) in plan.changes.iter().enumerate() {
+        by_site.entry(&change.site).or_default().entry(&change.cluster).or_default().push((index, change));
+    }
+    let run = Run { context, journal: &journal, plan, observed };
+    let work = by_site.into_iter().map(|(site, clusters)| {
+        let (run, stopped_clock) = (&run, stopped_clocks.get(site));
+        async move { apply_site(run, site, clusters, stopped_clock).await }
+    });
+    let mut applied = Applied::default();
+    for ended in futures::future::join_all(work).await {
+        applied.ended.extend(ended?);
+    }
+    clocks::settle(context, plan.basis.as_of).await;
+    journal.write(Entry::Finished).await?;
+    Ok(applied)
+}
+
+/// Notes that the sweeper saw the tombstones whose tag and record agree; its own sighting starts the grace.
+async fn sight_tombstones(context: &Context<'_>, observed: &Observed) -> Result<(), StoreError> {
+    let Listing::Complete(records) = &observed.records else { return Ok(()) };
+    let state = State(context.store);
+    for (site, tombstones) in &records.tombstones {
+        let Some(Listing::Complete(inventory)) = observed.sites.get(site) else { continue };
+        for (id, tombstone) in tombstones {
+            let digest = tombstone.digest();
+            let tag = backstay_core::time::stamp(tombstone.content.at);
+            let shows_tag = |snapshot: &Snapshot| snapshot.id == *id && snapshot.tags.get(tags::EXPIRE) == Some(&tag);
+            if !records.sightings.contains_key(&digest) && inventory.snapshots.iter().any(shows_tag) {
+                state.sight(&digest, inventory.clock.now).await?;
+            }
+        }
+    }
+    if let Some(latest) = records.recent_deletes.last() {
+        state.forget_old_deletes(records, latest.at).await?;
+    }
+    Ok(())
+}
+
+async fn apply_site(
+    run: &Run<'_>,
+    name: &SiteName,
+    clusters: ByCluster<'_>,
+    stopped_clock: Option<&String>,
+) -> Result<BTreeMap<usize, ChangeEnd>, StoreError> {
+    let Run { context, observed, plan, .. } = run;
+    let place = (context.sites.get(name), observed.sites.get(name), stopped_clock, context.key);
+    let (Ok(capabilities), Some(Listing::Complete(inventory)), None, Some(key)) = place else {
+        let because = match (stopped_clock, context.key) {
+            (Some(because), _) => because.clone(),
+            (None, None) => "there is no seal key".to_owned(),
+            (None, Some(_)) => format!("site {name} could not be read"),
+        };
+        let end = ChangeEnd::Saga(End::Stale { because });
+        return Ok(clusters.into_values().flat_map(|changes| run.all_end(&changes, &end)).collect());
+    };
+    let SiteInventory { provider, account, .. } = inventory;
+    let site = Site {
+        capabilities,
+        provider: *provider,
+        account,
+        state: State(context.store),
+        clock: context.clock,
+        key,
+        as_of: plan.basis.as_of,
+        cancelled: context.cancelled,
+    };
+    let work = clusters.into_iter().map(|(uid, changes)| {
+        let site = &site;
+        async move { cluster::apply(run, name, site, uid, changes).await }
+    });
+    let results: Vec<_> = futures::stream::iter(work).buffer_unordered(context.parallelism.max(1)).collect().await;
+    let mut ended = BTreeMap::new();
+    for result in results {
+        ended.extend(result?);
+    }
+    Ok(ended)
+}

@@ -1,0 +1,129 @@
+//! One cluster's changes in their order, under its lease.
+
+use super::again::look_again;
+use super::{ChangeEnd, Context, Run};
+use crate::events::Event;
+use crate::execute::{Hands, Site};
+use crate::journal::Entry;
+use crate::lease::{self, Acquired, Lease};
+use crate::seams::StoreError;
+use backstay_core::model::Cluster;
+use backstay_core::name::{ClusterUid, SiteName};
+use backstay_core::plan::{Action, Change};
+use backstay_core::saga::{self, End, Saga};
+use jiff::SignedDuration;
+use std::sync::atomic::Ordering;
+
+pub(super) async fn apply(
+    run: &Run<'_>,
+    name: &SiteName,
+    site: &Site<'_>,
+    uid: &ClusterUid,
+    changes: Vec<(usize, &Change)>,
+) -> Result<Vec<(usize, ChangeEnd)>, StoreError> {
+    let context = run.context;
+    let Some(cluster) = context.desired.clusters.get(uid) else {
+        let because = format!("cluster {uid} is not declared");
+        return Ok(run.all_end(&changes, &ChangeEnd::Saga(End::Stale { because })));
+    };
+    let mut lease = match wait_for_lease(context, uid).await {
+        Ok(Some(Acquired::Held(lease))) => lease,
+        Ok(Some(Acquired::HeldByAnother(record))) => return Ok(run.all_end(&changes, &ChangeEnd::LeaseHeld(record))),
+        Ok(None) => return Ok(run.all_end(&changes, &ChangeEnd::Cancelled)),
+        // One damaged lease never stops another cluster.
+        Err(error) => {
+            let because = error.to_string();
+            return Ok(run.all_end(&changes, &ChangeEnd::Saga(End::Failed { because })));
+        }
+    };
+    let stale = if context.seen.is_next(&lease) {
+        vec![None; changes.len()]
+    } else {
+        look_again(run, name, site, uid, &changes).await
+    };
+    let ended = in_order(run, site, cluster, &mut lease, changes.into_iter().zip(stale).collect()).await;
+    let released = lease.release(context.store).await;
+    let ended = ended?;
+    released.map(|()| ended)
+}
+
+async fn in_order(
+    run: &Run<'_>,
+    site: &Site<'_>,
+    cluster: &Cluster,
+    lease: &mut Lease,
+    changes: Vec<((usize, &Change), Option<String>)>,
+) -> Result<Vec<(usize, ChangeEnd)>, StoreError> {
+    let mut ended = Vec::with_capacity(changes.len());
+    let mut point_was_not_made = false;
+    for ((index, change), stale) in changes {
+        if run.context.cancelled.load(Ordering::SeqCst) {
+            ended.push(run.ended(index, change, ChangeEnd::Cancelled));
+            continue;
+        }
+        // Marks may count on the point that this plan makes. Deletes never do.
+        let lacks_its_point = point_was_not_made && matches!(change.action, Action::Expire(_));
+        let stale =
+            stale.or_else(|| lacks_its_point.then(|| "the point that was to take its place was not made".to_owned()));
+        if let Some(because) = stale {
+            ended.push(run.ended(index, change, ChangeEnd::Saga(End::Stale { because })));
+            continue;
+        }
+        let entry = Entry::Change { index, change: Box::new(change.clone()), epoch: lease.epoch() };
+        run.journal.write(entry).await?;
+        run.context.observer.on(&Event::ChangeStarted { index, change: change.clone() });
+        let mut hands = Hands::new(site, cluster, change);
+        let end = run_saga(run, lease, &mut hands, index, &change.action).await?;
+        run.journal.write(Entry::Ended { index, end: end.clone() }).await?;
+        point_was_not_made |= matches!(change.action, Action::Create(_)) && end != End::Done;
+        ended.push(run.ended(index, change, ChangeEnd::Saga(end)));
+    }
+    Ok(ended)
+}
+
+/// `None` when the run was cancelled while it waited.
+async fn wait_for_lease(context: &Context<'_>, uid: &ClusterUid) -> Result<Option<Acquired>, StoreError> {
+    let started = context.clock.now();
+    while !context.cancelled.load(Ordering::SeqCst) {
+        match lease::acquire(context.store, context.clock, uid, context.run, "apply").await? {
+            Acquired::HeldByAnother(record) if context.clock.now().duration_since(started) >= context.lease_timeout => {
+                return Ok(Some(Acquired::HeldByAnother(record)));
+            }
+            Acquired::HeldByAnother(_) => context.clock.sleep(SignedDuration::from_secs(1)).await,
+            held @ Acquired::Held(_) => return Ok(Some(held)),
+        }
+    }
+    Ok(None)
+}
+
+/// Drives one saga: intent, call, outcome, until it ends.
+async fn run_saga(
+    run: &Run<'_>,
+    lease: &mut Lease,
+    hands: &mut Hands<'_>,
+    index: usize,
+    action: &Action,
+) -> Result<End, StoreError> {
+    let Run { context, journal, .. } = run;
+    let (mut saga, mut next) = Saga::begin(action);
+    while let Some(effect) = next {
+        let must_end = match lease.guard(context.store, context.clock).await {
+            Ok(()) if context.cancelled.load(Ordering::SeqCst) => Some("the run was cancelled".to_owned()),
+            Ok(()) => None,
+            Err(lost) => Some(lost.to_string()),
+        };
+        let is_way_out = effect == saga::Effect::CloseBackup;
+        let event = match must_end {
+            Some(because) if !is_way_out => saga::Event::Failed { because },
+            Some(_) | None => {
+                let cluster = hands.cluster.uid.clone();
+                journal.write(Entry::Intent { index, cluster, effect: effect.clone() }).await?;
+                let event = hands.perform(&effect, saga.facts()).await;
+                journal.write(Entry::Outcome { index, event: event.clone() }).await?;
+                event
+            }
+        };
+        next = saga.next(event).map_err(|error| StoreError::new(error.to_string()))?;
+    }
+    Ok(saga.end().cloned().unwrap_or(End::Done))
+}

@@ -1,0 +1,359 @@
+//! The hands: one effect of a saga becomes one call. No decision is made here.
+
+use crate::seams::{Clock, StoreError};
+use crate::state::State;
+use backstay_core::lsn::segment_name;
+use backstay_core::model::{Cluster, ProviderKind};
+use backstay_core::name::{AccountId, SnapshotId};
+use backstay_core::observed::{RecentDelete, Snapshot};
+use backstay_core::plan::{Action, Change, CreatePoint, ExpectedSnapshot, MarkPoint, PlannedPart};
+use backstay_core::saga::{CutSnapshot, Effect, Event, PointFacts};
+use backstay_core::seal::{Keyring, Place, SealKey};
+use backstay_core::tags::{self, Tags};
+use backstay_core::time::stamp;
+use backstay_core::tombstone::{Tombstone, TombstoneContent};
+use backstay_provider::{
+    BackupEnd, BackupSession, Capabilities, CreateSnapshot, Description, ErrorClass, PointFileId, ProviderError,
+};
+use jiff::{SignedDuration, Timestamp};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// How often an instant that is not fixed yet is asked for again.
+const POLL: SignedDuration = SignedDuration::from_secs(2);
+
+/// For how long.
+const CUT_DEADLINE: SignedDuration = SignedDuration::from_mins(30);
+
+/// What all changes of one site share.
+pub(crate) struct Site<'a> {
+    pub(crate) capabilities: &'a Capabilities,
+    pub(crate) provider: ProviderKind,
+    pub(crate) account: &'a AccountId,
+    pub(crate) state: State<'a>,
+    pub(crate) clock: &'a dyn Clock,
+    pub(crate) key: &'a SealKey,
+    /// The instant of the plan: the site's own time is not before it.
+    pub(crate) as_of: Timestamp,
+    /// Set when nothing more is waited for.
+    pub(crate) cancelled: &'a AtomicBool,
+}
+
+/// One change in the executor's hands.
+pub(crate) struct Hands<'a> {
+    pub(crate) site: &'a Site<'a>,
+    pub(crate) cluster: &'a Cluster,
+    pub(crate) change: &'a Change,
+    session: Option<Box<dyn BackupSession>>,
+    backup: Option<BackupEnd>,
+    created: Vec<Snapshot>,
+    /// The targets of a mark, as they were just read again.
+    checked: Vec<Snapshot>,
+}
+
+impl From<StoreError> for Answer {
+    fn from(error: StoreError) -> Self {
+        Self(Event::Failed { because: error.to_string() })
+    }
+}
+
+impl From<ProviderError> for Answer {
+    fn from(error: ProviderError) -> Self {
+        let because = match error.class {
+            ErrorClass::OutcomeUnknown => format!("{error}; its outcome is unknown, and the next run looks first"),
+            ErrorClass::NotFound
+            | ErrorClass::AlreadyExists
+            | ErrorClass::Throttled { .. }
+            | ErrorClass::Busy
+            | ErrorClass::QuotaExceeded
+            | ErrorClass::Locked
+            | ErrorClass::Denied
+            | ErrorClass::Invalid
+            | ErrorClass::Unavailable => error.to_string(),
+        };
+        Self(Event::Failed { because })
+    }
+}
+
+/// An event that ends an effect early.
+struct Answer(Event);
+
+fn fail(because: impl Into<String>) -> Answer {
+    Answer(Event::Failed { because: because.into() })
+}
+
+fn stale(because: impl Into<String>) -> Answer {
+    Answer(Event::Stale { because: because.into() })
+}
+
+impl<'a> Hands<'a> {
+    pub(crate) fn new(site: &'a Site<'a>, cluster: &'a Cluster, change: &'a Change) -> Self {
+        Self { site, cluster, change, session: None, backup: None, created: Vec::new(), checked: Vec::new() }
+    }
+
+    /// Makes the call, and says what came of it.
+    pub(crate) async fn perform(&mut self, effect: &Effect, facts: &PointFacts) -> Event {
+        let answer = match (&self.change.action, effect) {
+            (Action::Create(create), effect) => self.create(create, effect, facts).await,
+            (Action::Expire(mark) | Action::Revive(mark) | Action::Delete(mark), effect) => {
+                self.mark(mark, effect).await
+            }
+        };
+        answer.unwrap_or_else(|Answer(event)| event)
+    }
+
+    async fn create(&mut self, create: &CreatePoint, effect: &Effect, facts: &PointFacts) -> Result<Event, Answer> {
+        match effect {
+            Effect::LookForAttempt => self.look_for_attempt(create).await,
+            Effect::BeginBackup => self.begin_backup(create).await,
+            Effect::Cut { parts } => self.cut(create, parts).await,
+            Effect::AwaitCut { snapshots } => self.await_cut(snapshots).await,
+            Effect::StopBackup => {
+                let session = self.session.as_mut().ok_or_else(|| fail("there is no backup session"))?;
+                let backup = session.stop().await?;
+                let wal = backup.wal;
+                self.backup = Some(backup);
+                Ok(Event::Stopped { wal })
+            }
+            Effect::KeepFiles => self.keep_files(create).await,
+            Effect::CloseBackup => match self.session.take() {
+                Some(session) => session.close().await.map(|()| Event::Done).map_err(Answer::from),
+                None => Ok(Event::Done),
+            },
+            Effect::Seal { part } => self.seal(create, *part, facts).await,
+            Effect::CheckTarget { .. }
+            | Effect::WriteTombstone { .. }
+            | Effect::TagTombstone { .. }
+            | Effect::SightTombstone { .. }
+            | Effect::RevokeTombstone { .. }
+            | Effect::UntagTombstone { .. }
+            | Effect::CountDelete
+            | Effect::Delete { .. }
+            | Effect::RemoveFiles => Err(fail("a create never marks or deletes")),
+        }
+    }
+
+    /// A snapshot with one of our intents means that another run has begun this attempt.
+    async fn look_for_attempt(&self, create: &CreatePoint) -> Result<Event, Answer> {
+        for part in &create.parts {
+            let found = self.site.capabilities.inventory.by_intent(&part.intent).await?;
+            if !found.is_empty() {
+                return Err(stale(format!("attempt {} was begun by another run", create.point)));
+            }
+        }
+        Ok(Event::Done)
+    }
+
+    async fn begin_backup(&mut self, create: &CreatePoint) -> Result<Event, Answer> {
+        let databases = self.site.capabilities.databases.as_ref();
+        let databases = databases.ok_or_else(|| fail("this site's servers cannot be reached"))?;
+        let address = self.cluster.nodes.iter().find(|node| node.name == create.node).and_then(|n| n.postgres.as_ref());
+        let label = format!("backstay {} {}", self.cluster.uid, create.point);
+        let session = databases.begin_backup(&create.instance, address, &label).await?;
+        let start = session.start().clone();
+        self.session = Some(session);
+        Ok(Event::Begun { system: start.system, is_standby: start.is_standby })
+    }
+
+    async fn cut(&mut self, create: &CreatePoint, parts: &[usize]) -> Result<Event, Answer> {
+        let chosen: Vec<&PlannedPart> = parts.iter().filter_map(|part| create.parts.get(*part)).collect();
+        let orders: Vec<CreateSnapshot> = chosen.iter().map(|part| self.order(create, part)).collect();
+        let store = &self.site.capabilities.store;
+        let made = match orders.as_slice() {
+            [order] => vec![store.create(order).await?],
+            orders => store.create_group(orders).await?,
+        };
+        let snapshots: Vec<Snapshot> = made.into_iter().map(backstay_provider::Created::snapshot).collect();
+        let answer = snapshots.iter().map(cut_of).collect();
+        self.created.extend(snapshots);
+        Ok(Event::Snapshots { snapshots: answer })
+    }
+
+    fn order(&self, create: &CreatePoint, part: &PlannedPart) -> CreateSnapshot {
+        CreateSnapshot {
+            instance: create.instance.clone(),
+            disk: part.disk.clone(),
+            intent: part.intent.clone(),
+            tags: tags::at_creation(&self.cluster.uid, create.class, create.point, &part.intent),
+        }
+    }
+
+    async fn await_cut(&mut self, ids: &[SnapshotId]) -> Result<Event, Answer> {
+        let started = self.site.clock.now();
+        loop {
+            let mut now = Vec::new();
+            for id in ids {
+                match self.site.capabilities.inventory.describe(id).await? {
+                    Description::Present(snapshot) => now.push(cut_of(&snapshot)),
+                    Description::Absent => return Err(fail(format!("snapshot {id} vanished while it was made"))),
+                }
+            }
+            if now.iter().all(|snapshot| snapshot.readiness != backstay_core::observed::Readiness::Creating) {
+                return Ok(Event::Snapshots { snapshots: now });
+            }
+            if self.site.cancelled.load(Ordering::SeqCst) {
+                return Err(fail("the run was cancelled before the snapshot's instant was fixed"));
+            }
+            if self.site.clock.now().duration_since(started) > CUT_DEADLINE {
+                return Err(fail("the snapshot's instant was not fixed in 30 minutes"));
+            }
+            self.site.clock.sleep(POLL).await;
+        }
+    }
+
+    /// Label, map and every segment from start to end, durable before the point counts.
+    async fn keep_files(&mut self, create: &CreatePoint) -> Result<Event, Answer> {
+        let files = self.site.capabilities.point_files.as_ref();
+        let files = files.ok_or_else(|| fail("this site keeps no files beside a point, and there is no archive"))?;
+        let (Some(backup), Some(session)) = (&self.backup, &mut self.session) else {
+            return Err(fail("the backup has not stopped"));
+        };
+        let id = |name: String| PointFileId { cluster: self.cluster.uid.clone(), point: create.point, name };
+        for segment in backup.wal.segments(backup.segment_size) {
+            let bytes = session.wal_file(&segment).await?;
+            files.put(&id(format!("wal/{segment}")), &bytes).await?;
+        }
+        if backup.wal.timeline.0 > 1 {
+            let history = format!("{:08X}.history", backup.wal.timeline.0);
+            let bytes = session.wal_file(&history).await?;
+            files.put(&id(format!("wal/{history}")), &bytes).await?;
+        }
+        files.put(&id("tablespace_map".to_owned()), &backup.map).await?;
+        files.put(&id("backup_label".to_owned()), &backup.label).await?;
+        tracing::debug!(point = %create.point, first = %segment_name(backup.wal.timeline, backup.wal.start.0 / backup.segment_size, backup.segment_size), "kept label, map and WAL");
+        Ok(Event::Done)
+    }
+
+    async fn seal(&self, create: &CreatePoint, part: usize, facts: &PointFacts) -> Result<Event, Answer> {
+        let (Some(planned), Some(snapshot), Some(cut)) = (create.parts.get(part), self.created.get(part), facts.cut())
+        else {
+            return Err(fail("a part was not cut"));
+        };
+        let known = tags::when_known(&planned.name, facts.system, facts.wal, cut);
+        let mut sealed = snapshot.clone();
+        sealed.tags.extend(known.clone());
+        let place = Place { provider: self.site.provider, account: self.site.account };
+        let mut added: Tags = known;
+        added.extend(self.site.key.seal(&place, &sealed));
+        self.site.capabilities.store.tag(&snapshot.id, &added).await?;
+        Ok(Event::Done)
+    }
+
+    async fn mark(&mut self, mark: &MarkPoint, effect: &Effect) -> Result<Event, Answer> {
+        let Site { capabilities, state, .. } = self.site;
+        let at_site = &self.change.site;
+        match effect {
+            Effect::CheckTarget { target } => self.check_target(target).await,
+            Effect::WriteTombstone { snapshot } => {
+                self.write_tombstone(mark, snapshot).await?;
+                Ok(Event::Done)
+            }
+            Effect::TagTombstone { snapshot } => {
+                let tombstone = self.tombstone(snapshot).await?;
+                let tag = [(tags::EXPIRE.to_owned(), stamp(tombstone.content.at))].into_iter().collect();
+                capabilities.store.tag(snapshot, &tag).await?;
+                Ok(Event::Done)
+            }
+            Effect::SightTombstone { snapshot } => {
+                let tombstone = self.tombstone(snapshot).await?;
+                state.sight(&tombstone.digest(), self.site_now()?).await?;
+                Ok(Event::Done)
+            }
+            Effect::RevokeTombstone { snapshot } => {
+                state.revoke_tombstones(at_site, snapshot, self.site_now()?).await?;
+                Ok(Event::Done)
+            }
+            Effect::UntagTombstone { snapshot } => {
+                capabilities.store.untag(snapshot, &[tags::EXPIRE]).await?;
+                Ok(Event::Done)
+            }
+            Effect::CountDelete => {
+                if self.change.cause != backstay_core::plan::Cause::Due {
+                    let at = self.site_now()?;
+                    let delete = RecentDelete { at, cluster: self.cluster.uid.clone(), point: mark.point };
+                    state.count_delete(&delete).await?;
+                }
+                Ok(Event::Done)
+            }
+            Effect::Delete { target } => {
+                capabilities.sweeper.delete(&target.id, &target.disk, &target.generation).await?;
+                Ok(Event::Done)
+            }
+            Effect::RemoveFiles => {
+                if let Some(files) = &capabilities.point_files {
+                    files.remove(&self.cluster.uid, mark.point).await?;
+                }
+                Ok(Event::Done)
+            }
+            Effect::LookForAttempt
+            | Effect::BeginBackup
+            | Effect::Cut { .. }
+            | Effect::AwaitCut { .. }
+            | Effect::StopBackup
+            | Effect::KeepFiles
+            | Effect::CloseBackup
+            | Effect::Seal { .. } => Err(fail("a mark never creates")),
+        }
+    }
+
+    async fn check_target(&mut self, target: &ExpectedSnapshot) -> Result<Event, Answer> {
+        match self.site.capabilities.inventory.describe(&target.id).await? {
+            Description::Absent => Err(stale(format!("snapshot {} is gone", target.id))),
+            Description::Present(now) if now.generation() != target.generation || now.disk != target.disk => {
+                Err(stale(format!("snapshot {} changed since the plan", target.id)))
+            }
+            Description::Present(now) => {
+                self.checked.push(now);
+                Ok(Event::Done)
+            }
+        }
+    }
+
+    /// A record that already counts stays. One that does not, because it is forged or somebody took its tag away, is revoked:
+    /// its grace begins anew, or taking the tag away would have protected nothing.
+    async fn write_tombstone(&self, mark: &MarkPoint, snapshot: &SnapshotId) -> Result<(), Answer> {
+        let (state, at_site) = (self.site.state, &self.change.site);
+        let keyring = Keyring::new([self.site.key.public()]);
+        let tag = self.checked.iter().find(|seen| seen.id == *snapshot).and_then(|seen| seen.tags.get(tags::EXPIRE));
+        if let Some(present) = state.tombstone(at_site, snapshot).await? {
+            if present.is_genuine(&keyring) && tag == Some(&stamp(present.content.at)) {
+                return Ok(());
+            }
+            state.revoke_tombstones(at_site, snapshot, self.site_now()?).await?;
+        }
+        let number = state.count_tombstones(at_site, snapshot).await? + 1;
+        let tombstone = Tombstone::sign(self.tombstone_of(mark, snapshot, number), self.site.key);
+        Ok(state.write_tombstone(&tombstone).await?)
+    }
+
+    fn tombstone_of(&self, mark: &MarkPoint, snapshot: &SnapshotId, number: u32) -> TombstoneContent {
+        let whole_second = Timestamp::from_second(self.site.as_of.as_second()).unwrap_or(self.site.as_of);
+        TombstoneContent {
+            site: self.change.site.clone(),
+            snapshot: snapshot.clone(),
+            cluster: self.cluster.uid.clone(),
+            point: mark.point,
+            number,
+            at: whole_second,
+            grace: mark.grace,
+            cause: self.change.cause,
+            reason: self.change.reason.to_string(),
+        }
+    }
+
+    async fn tombstone(&self, snapshot: &SnapshotId) -> Result<Tombstone, Answer> {
+        let found = self.site.state.tombstone(&self.change.site, snapshot).await?;
+        found.ok_or_else(|| fail(format!("the tombstone of {snapshot} vanished")))
+    }
+
+    /// The site's time: its own clock where that is ours, else the host's.
+    fn site_now(&self) -> Result<Timestamp, Answer> {
+        match &self.site.capabilities.clock {
+            Some(clock) => clock.now().map_err(Answer::from),
+            None => Ok(self.site.clock.now()),
+        }
+    }
+}
+
+fn cut_of(snapshot: &Snapshot) -> CutSnapshot {
+    CutSnapshot { id: snapshot.id.clone(), created: snapshot.created, readiness: snapshot.readiness.clone() }
+}

@@ -1,0 +1,103 @@
+//! What a cloud shows, and changes nothing by it: listings, and what its database servers say.
+
+use crate::call::{Page, Reply};
+use crate::cloud::Cloud;
+use crate::error::{SimError, SimErrorKind};
+use crate::paging::Cursor;
+use crate::world::{Machine, Server};
+use backstay_core::name::{InstanceId, SnapshotId};
+use backstay_core::observed::{DatabaseState, Instance};
+use backstay_core::tags::MANAGED;
+use jiff::Timestamp;
+use std::ops::Bound;
+
+/// The listing of instances, as its page tokens name it.
+pub(crate) const INSTANCES: &str = "instances";
+/// The listing of snapshots, as its page tokens name it.
+pub(crate) const SNAPSHOTS: &str = "snapshots";
+
+impl Cloud {
+    pub(crate) fn list_instances(&self, token: Option<&str>) -> Result<Reply, SimError> {
+        let cursor = self.cursor(INSTANCES, token)?;
+        let after = match &cursor.after {
+            Some(id) => Some(InstanceId::new(id).map_err(|_| self.bad_token())?),
+            None => None,
+        };
+        let from = after.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
+        let rest = self.world.machines.range((from, Bound::Unbounded));
+        let page = self.page(INSTANCES, &cursor, rest, |(id, _)| id.as_str());
+        let shown = page.items.into_iter().map(|(id, machine)| Instance {
+            id: id.clone(),
+            disks: machine.disks.iter().map(|(id, disk)| disk.shown(id)).collect(),
+            database: self.database(id, machine),
+        });
+        Ok(Reply::Instances(Page { items: shown.collect(), next: page.next }))
+    }
+
+    pub(crate) fn list_snapshots(&self, now: Timestamp, token: Option<&str>) -> Result<Reply, SimError> {
+        let cursor = self.cursor(SNAPSHOTS, token)?;
+        let after = match &cursor.after {
+            Some(id) => Some(SnapshotId::new(id).map_err(|_| self.bad_token())?),
+            None => None,
+        };
+        let ours = self.shelf.after(after.as_ref()).filter(|snapshot| snapshot.tags.contains_key(MANAGED));
+        let page = self.page(SNAPSHOTS, &cursor, ours, |snapshot| snapshot.id.as_str());
+        let items = page.items.into_iter().map(|snapshot| snapshot.shown(now)).collect();
+        Ok(Reply::Snapshots(Page { items, next: page.next }))
+    }
+
+    fn cursor(&self, listing: &str, token: Option<&str>) -> Result<Cursor, SimError> {
+        Cursor::read(listing, token).ok_or_else(|| self.bad_token())
+    }
+
+    fn bad_token(&self) -> SimError {
+        SimError::invalid(self.profile.codes.invalid_value, "the page token is not one that this listing gave")
+    }
+
+    fn page<T>(
+        &self,
+        listing: &str,
+        cursor: &Cursor,
+        rest: impl Iterator<Item = T>,
+        id: impl Fn(&T) -> &str,
+    ) -> Page<T> {
+        // One more than fits tells whether there is a next page.
+        let mut items: Vec<T> = rest.take(self.page_size + 1).collect();
+        let goes_on = items.len() > self.page_size;
+        items.truncate(self.page_size);
+        let next = items.last().filter(|_| goes_on).map(|last| cursor.next(listing, id(last)));
+        Page { items, next }
+    }
+
+    pub(crate) fn machine(&self, instance: &InstanceId) -> Result<&Machine, SimError> {
+        self.world.machines.get(instance).ok_or_else(|| self.no_instance(instance))
+    }
+
+    /// A server that answers.
+    pub(crate) fn server(&self, instance: &InstanceId) -> Result<(&Machine, &Server), SimError> {
+        let machine = self.machine(instance)?;
+        let server = machine.server.as_ref().filter(|server| !self.is_server_down(instance, server));
+        server.map(|server| (machine, server)).ok_or_else(|| {
+            let message = format!("no PostgreSQL server answers on the instance `{instance}`: connection refused");
+            SimError::new(SimErrorKind::Unavailable, "08001", message)
+        })
+    }
+
+    fn is_server_down(&self, instance: &InstanceId, server: &Server) -> bool {
+        self.is_down.get(instance).copied().unwrap_or(server.is_down)
+    }
+
+    pub(crate) fn database_status(&self, instance: &InstanceId) -> Result<Reply, SimError> {
+        self.machine(instance).map(|machine| Reply::Database(self.database(instance, machine)))
+    }
+
+    fn database(&self, instance: &InstanceId, machine: &Machine) -> DatabaseState {
+        match &machine.server {
+            None => DatabaseState::NotObservable,
+            Some(server) if self.is_server_down(instance, server) => DatabaseState::Unreachable {
+                because: format!("the server of `{instance}` is down: connection refused"),
+            },
+            Some(server) => DatabaseState::Known(server.status()),
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! All snapshots of a simulated cloud, with the indices that its rules need.
+
+use crate::effect::{Contradiction, SnapshotRecord};
+use backstay_core::name::{DiskId, SnapshotId};
+use backstay_core::tags::{INTENT, Tags};
+use jiff::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
+
+/// All snapshots.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Shelf {
+    snapshots: BTreeMap<SnapshotId, SnapshotRecord>,
+    of_disk: BTreeMap<DiskId, BTreeSet<SnapshotId>>,
+    /// By intent, then by age: a retry takes the oldest (CLOUDS.md 1.5).
+    of_intent: BTreeMap<String, BTreeSet<(Timestamp, SnapshotId)>>,
+    /// When each disk was last snapshotted, also where that snapshot is gone.
+    last_create: BTreeMap<DiskId, Timestamp>,
+    /// How many there ever were: ids are never used twice.
+    ever: u64,
+}
+
+impl Shelf {
+    pub(crate) fn len(&self) -> usize {
+        self.snapshots.len()
+    }
+
+    pub(crate) fn ever(&self) -> u64 {
+        self.ever
+    }
+
+    pub(crate) fn get(&self, id: &SnapshotId) -> Option<&SnapshotRecord> {
+        self.snapshots.get(id)
+    }
+
+    /// All snapshots in the order of their ids, from the first one after `after`.
+    pub(crate) fn after(&self, after: Option<&SnapshotId>) -> impl Iterator<Item = &SnapshotRecord> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        self.snapshots.range((from, Bound::Unbounded)).map(|(_, snapshot)| snapshot)
+    }
+
+    pub(crate) fn of_disk(&self, disk: &DiskId) -> impl Iterator<Item = &SnapshotRecord> {
+        self.of_disk.get(disk).into_iter().flatten().filter_map(|id| self.snapshots.get(id))
+    }
+
+    /// Those with this intent, oldest first.
+    pub(crate) fn of_intent(&self, intent: &str) -> impl Iterator<Item = &SnapshotRecord> {
+        self.of_intent.get(intent).into_iter().flatten().filter_map(|(_, id)| self.snapshots.get(id))
+    }
+
+    pub(crate) fn last_create(&self, disk: &DiskId) -> Option<Timestamp> {
+        self.last_create.get(disk).copied()
+    }
+
+    pub(crate) fn add(&mut self, snapshot: &SnapshotRecord) -> Result<(), Contradiction> {
+        if self.snapshots.contains_key(&snapshot.id) {
+            return Err(Contradiction::CreatedTwice(snapshot.id.clone()));
+        }
+        self.ever += 1;
+        let last = self.last_create.entry(snapshot.disk.clone()).or_insert(snapshot.created);
+        *last = snapshot.created.max(*last);
+        self.of_disk.entry(snapshot.disk.clone()).or_default().insert(snapshot.id.clone());
+        self.index_intent(snapshot);
+        self.snapshots.insert(snapshot.id.clone(), snapshot.clone());
+        Ok(())
+    }
+
+    pub(crate) fn remove(&mut self, id: &SnapshotId) -> Result<(), Contradiction> {
+        let snapshot = self.snapshots.remove(id).ok_or_else(|| Contradiction::Missing(id.clone()))?;
+        self.forget_intent(&snapshot);
+        remove_from(&mut self.of_disk, &snapshot.disk, id);
+        Ok(())
+    }
+
+    /// Changes a snapshot's tags, and keeps the indices true.
+    pub(crate) fn retag(&mut self, id: &SnapshotId, change: impl FnOnce(&mut Tags)) -> Result<(), Contradiction> {
+        let mut snapshot = self.snapshots.get(id).cloned().ok_or_else(|| Contradiction::Missing(id.clone()))?;
+        self.forget_intent(&snapshot);
+        change(&mut snapshot.tags);
+        self.index_intent(&snapshot);
+        self.snapshots.insert(id.clone(), snapshot);
+        Ok(())
+    }
+
+    fn index_intent(&mut self, snapshot: &SnapshotRecord) {
+        if let Some(intent) = snapshot.tags.get(INTENT) {
+            let entry = (snapshot.created, snapshot.id.clone());
+            self.of_intent.entry(intent.clone()).or_default().insert(entry);
+        }
+    }
+
+    fn forget_intent(&mut self, snapshot: &SnapshotRecord) {
+        if let Some(intent) = snapshot.tags.get(INTENT) {
+            remove_from(&mut self.of_intent, intent, &(snapshot.created, snapshot.id.clone()));
+        }
+    }
+}
+
+/// Removes one value under a key, and the key with its last value.
+fn remove_from<K: Ord, V: Ord>(index: &mut BTreeMap<K, BTreeSet<V>>, key: &K, value: &V) {
+    if let Some(values) = index.get_mut(key) {
+        values.remove(value);
+        if values.is_empty() {
+            index.remove(key);
+        }
+    }
+}

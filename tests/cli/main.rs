@@ -1,0 +1,10 @@
+//! The command line as its users meet it: in one process and made-up time where that is enough, the real binary where not.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod codes;
+mod grammar;
+mod json;
+mod place;
+mod plans;
+mod process;
+mod terminal;
