@@ -24,7 +24,8 @@ fn colour_is_for_terminals_and_for_those_who_want_it() {
 
 /// Runs the real binary on a terminal of its own, with these words typed.
 fn on_a_terminal(place: &Place, arguments: &str, typed: &str) -> (String, i32) {
-    let command = format!("stty cols 80 rows 24; {} {arguments}", env!("CARGO_BIN_EXE_backstay"));
+    // `exec`: a shell left waiting would hear the interrupt key too, and end with 130 for its own sake.
+    let command = format!("stty cols 80 rows 24; exec {} {arguments}", env!("CARGO_BIN_EXE_backstay"));
     let mut script = Command::new("script");
     script.args(["-qec", &command, "/dev/null"]).current_dir(place.directory.path()).env("TERM", "xterm-256color");
     script.env_remove("NO_COLOR");
