@@ -49,7 +49,7 @@ async fn points(shell: &Shell) -> BTreeMap<String, Vec<String>> {
     for listing in observed.sites.values() {
         let Listing::Complete(site) = listing else { panic!("the site was not read") };
         for snapshot in &site.snapshots {
-            points.entry(snapshot.tags[tags::POINT].clone()).or_default().push(snapshot.id.to_string());
+            points.entry(snapshot.tags[tags::POINT].to_owned()).or_default().push(snapshot.id.to_string());
         }
     }
     points

@@ -10,6 +10,8 @@
 
 pub mod admission;
 pub mod canonical;
+pub mod capabilities;
+
 pub mod diagnostic;
 pub mod document;
 pub mod lsn;

@@ -157,6 +157,14 @@ identifier!(
     SnapshotId, "snapshot id", given
 );
 identifier!(
+    /// A place where a provider keeps snapshots: a region, or a location of several.
+    Location, "location", given
+);
+identifier!(
+    /// An encryption key, as its provider names it. Never the key itself.
+    KmsKey, "encryption key", given
+);
+identifier!(
     /// An account, subscription or project at a provider.
     AccountId, "account id", given
 );

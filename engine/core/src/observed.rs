@@ -3,7 +3,8 @@
 use crate::canonical::Digest;
 use crate::lsn::{Lsn, Timeline};
 use crate::model::{Origin, ProviderKind};
-use crate::name::{AccountId, ClusterUid, DiskId, InstanceId, SiteName, SnapshotId, SystemId};
+use crate::name::{AccountId, ClusterUid, DiskId, InstanceId, KmsKey, Location, SiteName, SnapshotId, SystemId};
+use crate::plan::Cause;
 use crate::seal::Keyring;
 use crate::tags::{PointKey, Tags};
 use crate::time::Duration;
@@ -73,11 +74,27 @@ pub struct SiteInventory {
     pub abilities: Abilities,
     /// Every instance, ordered by id.
     pub instances: Vec<Instance>,
-    /// Every snapshot of ours, ordered by id.
+    /// Every snapshot that carries [`crate::tags::MANAGED`], ordered by id.
     pub snapshots: Vec<Snapshot>,
+    /// Every other snapshot of a disk that an instance here has attached, ordered by id.
+    #[serde(default)]
+    pub unmanaged: Vec<Unmanaged>,
     /// The points that files are kept of, whether or not their snapshots are still there.
     #[serde(default)]
     pub kept_files: BTreeSet<(ClusterUid, PointKey)>,
+}
+
+/// A snapshot that does not claim to be ours.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unmanaged {
+    /// Its id.
+    pub id: SnapshotId,
+    /// The disk that it was taken of.
+    pub disk: DiskId,
+    /// The site's creation time.
+    pub created: Timestamp,
+    /// The source's size in bytes.
+    pub size: u64,
 }
 
 /// A site's clock, read at the time of the observation.
@@ -207,6 +224,12 @@ pub struct Snapshot {
     pub size: u64,
     /// Whether it is encrypted.
     pub encrypted: bool,
+    /// The key that encrypts it, where the site tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kms_key: Option<KmsKey>,
+    /// Where the provider keeps it, where that is not simply its site.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub location: Option<Location>,
     /// Until when the provider itself refuses its deletion.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub locked_until: Option<Timestamp>,
@@ -251,10 +274,22 @@ pub struct Records {
     pub sightings: BTreeMap<Digest, Timestamp>,
     /// Points that nothing may expire.
     pub holds: BTreeSet<(ClusterUid, PointKey)>,
-    /// Deletes of the last 24 hours of site time that the clock alone had not brought.
+    /// Deletes of the last 24 hours of site time.
     pub recent_deletes: Vec<RecentDelete>,
+    /// The leases that other runs hold now, by cluster.
+    #[serde(default)]
+    pub leases: BTreeMap<ClusterUid, HeldLease>,
     /// What the last apply stood on.
     pub baseline: Option<BaselineRecord>,
+}
+
+/// A lease that another run holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldLease {
+    /// Which run.
+    pub holder: String,
+    /// Until when, by the host's clock.
+    pub until: Timestamp,
 }
 
 /// A delete that counts against the blast radius (INVARIANTS.md 18).
@@ -266,6 +301,15 @@ pub struct RecentDelete {
     pub cluster: ClusterUid,
     /// Which point.
     pub point: PointKey,
+    /// What brought it about. Records of earlier versions only counted what the clock had not brought.
+    #[serde(default = "RecentDelete::before_causes")]
+    pub cause: Cause,
+}
+
+impl RecentDelete {
+    fn before_causes() -> Cause {
+        Cause::Config
+    }
 }
 
 /// What the last apply stood on.

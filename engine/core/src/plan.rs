@@ -1,10 +1,13 @@
 //! The plan: what will be done, to which exact ids, by which cause, and why.
 
 use crate::canonical::{self, Digest};
-use crate::model::{ConsistencyWanted, Origin};
-use crate::name::{ClusterName, ClusterUid, DiskId, InstanceId, NodeName, SiteName, SnapshotId, SystemId};
+use crate::lsn::WalRange;
+use crate::model::{ConsistencyWanted, LockMode, Origin};
+use crate::name::{
+    ClusterName, ClusterUid, DiskId, InstanceId, KmsKey, Location, NodeName, SiteName, SnapshotId, SystemId,
+};
 use crate::observed::{DatabaseRole, Generation, Provenance};
-use crate::tags::{Intent, PartName, PointClass, PointKey};
+use crate::tags::{Intent, PartName, PointClass, PointKey, Tags};
 use crate::time::{Duration, about, brief};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -74,7 +77,7 @@ pub struct Change {
     pub cluster: ClusterUid,
     /// The cluster's name, for people.
     pub name: ClusterName,
-    /// Where.
+    /// Where: for a copy, the site that receives it.
     pub site: SiteName,
     /// What will be done.
     pub action: Action,
@@ -90,23 +93,32 @@ pub struct Change {
 pub enum Action {
     /// Makes a point.
     Create(CreatePoint),
+    /// Copies a point to another site.
+    Copy(CopyPoint),
+    /// Mends the tags of a point's snapshots.
+    Tag(TagPoint),
+    /// Has the provider refuse a point's deletion.
+    Lock(LockPoint),
+    /// Takes a mark back.
+    Revive(MarkPoint),
     /// Marks a point for deletion.
     Expire(MarkPoint),
-    /// Takes that mark back.
-    Revive(MarkPoint),
     /// Deletes a marked point.
     Delete(MarkPoint),
 }
 
 impl Action {
-    /// Its place in the order of work within a cluster: create, revive, expire, delete.
+    /// Its place in the order of work within a cluster: create, copy, tag, lock, revive, expire, delete.
     #[must_use]
     pub fn rank(&self) -> u8 {
         match self {
             Self::Create(_) => 0,
-            Self::Revive(_) => 1,
-            Self::Expire(_) => 2,
-            Self::Delete(_) => 3,
+            Self::Copy(_) => 1,
+            Self::Tag(_) => 2,
+            Self::Lock(_) => 3,
+            Self::Revive(_) => 4,
+            Self::Expire(_) => 5,
+            Self::Delete(_) => 6,
         }
     }
 
@@ -115,7 +127,22 @@ impl Action {
     pub fn point(&self) -> PointKey {
         match self {
             Self::Create(create) => create.point,
+            Self::Copy(copy) => copy.point,
+            Self::Tag(tag) => tag.point,
+            Self::Lock(lock) => lock.point,
             Self::Expire(mark) | Self::Revive(mark) | Self::Delete(mark) => mark.point,
+        }
+    }
+
+    /// The snapshots that must be as the plan saw them: for a copy, those of the source.
+    #[must_use]
+    pub fn relies_on(&self) -> Vec<&ExpectedSnapshot> {
+        match self {
+            Self::Create(_) => Vec::new(),
+            Self::Copy(copy) => copy.parts.iter().map(|part| &part.source).collect(),
+            Self::Tag(tag) => tag.snapshots.iter().map(|snapshot| &snapshot.expected).collect(),
+            Self::Lock(lock) => lock.snapshots.iter().collect(),
+            Self::Expire(mark) | Self::Revive(mark) | Self::Delete(mark) => mark.snapshots.iter().collect(),
         }
     }
 
@@ -124,6 +151,9 @@ impl Action {
     pub fn verb(&self) -> &'static str {
         match self {
             Self::Create(_) => "create",
+            Self::Copy(_) => "copy",
+            Self::Tag(_) => "tag",
+            Self::Lock(_) => "lock",
             Self::Expire(_) => "expire",
             Self::Revive(_) => "revive",
             Self::Delete(_) => "delete",
@@ -150,6 +180,9 @@ pub struct CreatePoint {
     pub atomic_group: bool,
     /// The system identifier that the server must have.
     pub system: Option<SystemId>,
+    /// Where the provider is told to keep the snapshots; `None` leaves it to the site's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub location: Option<Location>,
     /// The parts in the order of the cut: tablespaces, then WAL, the data directory last.
     pub parts: Vec<PlannedPart>,
 }
@@ -163,6 +196,94 @@ pub struct PlannedPart {
     pub disk: DiskId,
     /// The token by which a retry finds its own work.
     pub intent: Intent,
+}
+
+/// How to copy a point to another site.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CopyPoint {
+    /// Slot and attempt: the copy has the same.
+    pub point: PointKey,
+    /// Why the point was made.
+    pub class: PointClass,
+    /// Its sealed cut.
+    pub cut: Timestamp,
+    /// Where it is copied from.
+    pub from: SiteName,
+    /// The key that encrypts the copy; `None` leaves it to the provider.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kms_key: Option<KmsKey>,
+    /// Its sealed system identifier.
+    pub system: Option<SystemId>,
+    /// Its sealed WAL range; `None` for a point of one atomic cut.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wal: Option<WalRange>,
+    /// Its parts, in the order of the cut.
+    pub parts: Vec<PlannedCopy>,
+}
+
+/// One snapshot to be copied.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedCopy {
+    /// Its name in the point.
+    pub name: PartName,
+    /// The snapshot at the site that it is copied from.
+    pub source: ExpectedSnapshot,
+    /// The token by which a retry finds its own work: [`Intent::of_copy`].
+    pub intent: Intent,
+}
+
+/// Tags to be mended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TagPoint {
+    /// Slot and attempt.
+    pub point: PointKey,
+    /// Why the point was made.
+    pub class: PointClass,
+    /// Its sealed cut; for what was never sealed, the earliest creation time.
+    pub cut: Timestamp,
+    /// What is mended.
+    pub repair: Repair,
+    /// Its snapshots, with the tags that each is to have.
+    pub snapshots: Vec<Retagged>,
+}
+
+/// What is wrong with a point's tags.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Repair {
+    /// Somebody changed sealed tags, and the seal itself proves what they were.
+    Restore,
+    /// A hold is recorded, and its tag is missing.
+    MirrorHold,
+    /// Left by an attempt that was never finished: sealed as such ([`crate::tags::PartRole::Unfinished`]), so that it can be
+    /// marked and removed like all that is ours (INVARIANTS.md 5).
+    Adopt,
+}
+
+/// One snapshot with the tags that it is to have.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Retagged {
+    /// The snapshot as it was seen.
+    pub expected: ExpectedSnapshot,
+    /// The tags to add or replace. Where it is to be sealed ([`Repair::Adopt`]), the seal comes on top.
+    pub set: Tags,
+}
+
+/// A point that the provider is to keep, whoever asks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LockPoint {
+    /// Slot and attempt.
+    pub point: PointKey,
+    /// Why the point was made.
+    pub class: PointClass,
+    /// Its sealed cut.
+    pub cut: Timestamp,
+    /// Who can lift the lock.
+    pub mode: LockMode,
+    /// Until when: the cut and the policy's `lock.for`.
+    pub until: Timestamp,
+    /// Its snapshots.
+    pub snapshots: Vec<ExpectedSnapshot>,
 }
 
 /// A point to be marked, revived or deleted, by the exact ids of its snapshots.
@@ -229,6 +350,40 @@ pub enum Reason {
         /// How many.
         attempts: u32,
     },
+    /// Somebody asked for it.
+    OnDemand,
+    /// The policy wants it in another site, too.
+    CopyMissing {
+        /// Where it lies.
+        from: SiteName,
+    },
+    /// Somebody changed tags that a seal covers.
+    TagsChanged {
+        /// Which ones.
+        keys: Vec<String>,
+    },
+    /// It is held, and its tag does not say so.
+    HoldTagMissing,
+    /// It was left by an attempt that was never finished.
+    Abandoned {
+        /// How long ago it was made.
+        ago: Duration,
+    },
+    /// The policy wants it locked.
+    LockMissing {
+        /// The policy's `lock.for`.
+        period: Duration,
+    },
+    /// It never became, or no longer is, a point that can be restored.
+    Unusable {
+        /// What is wrong with it.
+        because: String,
+    },
+    /// Its cluster is being retired, and its retention is over.
+    Retired {
+        /// The rules, in one line.
+        rules: String,
+    },
     /// No rule keeps it.
     Beyond {
         /// The rules, in one line.
@@ -254,6 +409,14 @@ impl fmt::Display for Reason {
             Self::SlotDue { newest } => write!(f, "due; newest point is of {}", brief(*newest)),
             Self::Retry { attempts: 1 } => write!(f, "due; one attempt failed"),
             Self::Retry { attempts } => write!(f, "due; {attempts} attempts failed"),
+            Self::OnDemand => write!(f, "asked for by a person"),
+            Self::CopyMissing { from } => write!(f, "the policy wants a copy of what lies at {from}"),
+            Self::TagsChanged { keys } => write!(f, "its seal proves other tags: {}", keys.join(", ")),
+            Self::HoldTagMissing => write!(f, "it is held, and its tag does not say so"),
+            Self::Abandoned { ago } => write!(f, "left {} ago by an attempt that was never finished", about(*ago)),
+            Self::LockMissing { period } => write!(f, "the policy locks it for {period}"),
+            Self::Unusable { because } => write!(f, "it cannot be restored: {because}"),
+            Self::Retired { rules } => write!(f, "its cluster is being retired, and it is beyond {rules}"),
             Self::Beyond { rules } => write!(f, "beyond {rules}"),
             Self::GraceOver { rules, ago, .. } => write!(f, "beyond {rules}, tombstoned {} ago", about(*ago)),
             Self::KeptAgain => write!(f, "retention keeps it again"),
@@ -313,6 +476,37 @@ pub enum WaitingFor {
         /// Which limit.
         limit: String,
     },
+    /// Other copies come first: the provider makes only so many at a time, or one of a disk in their order.
+    CopyQueue {
+        /// Which limit.
+        limit: String,
+    },
+    /// The point that is to be copied is not ready yet.
+    SourceNotReady,
+    /// It may not go before its copies are ready.
+    Copies {
+        /// The sites that lack them.
+        sites: Vec<SiteName>,
+    },
+    /// The provider takes no further snapshot of this disk yet.
+    DiskSpacing {
+        /// Which disk.
+        disk: DiskId,
+        /// When it will; `None` where that depends on a snapshot that is being made.
+        until: Option<Timestamp>,
+    },
+    /// The provider keeps no further snapshot of this disk, or of this account.
+    Quota {
+        /// Which quota.
+        limit: String,
+    },
+    /// Another run works on the cluster now. Its changes stay in the plan: `apply` waits for it, or leaves the cluster out.
+    Lease {
+        /// Which run.
+        holder: String,
+        /// Until when at the latest.
+        until: Timestamp,
+    },
 }
 
 impl WaitingFor {
@@ -333,6 +527,20 @@ impl fmt::Display for WaitingFor {
             Self::Lock { until } => write!(f, "locked by the provider until {}", brief(*until)),
             Self::Sighting => write!(f, "tombstoned; not yet seen by the sweeper"),
             Self::NotSafe { because } => write!(f, "no deletes now: {because}"),
+            Self::CopyQueue { limit } => write!(f, "other copies come first: {limit}"),
+            Self::SourceNotReady => write!(f, "the point that is to be copied is not ready yet"),
+            Self::Copies { sites } => {
+                let sites: Vec<&str> = sites.iter().map(SiteName::as_str).collect();
+                write!(f, "its copy is not ready at {}", sites.join(", "))
+            }
+            Self::DiskSpacing { disk, until: Some(until) } => {
+                write!(f, "no further snapshot of {disk} before {}", brief(*until))
+            }
+            Self::DiskSpacing { disk, until: None } => write!(f, "a snapshot of {disk} must be ready first"),
+            Self::Quota { limit } => write!(f, "no further snapshot: {limit}"),
+            Self::Lease { holder, until } => {
+                write!(f, "run {holder} works on it now, until {} at the latest", brief(*until))
+            }
             Self::BlastRadius { limit } => write!(f, "delete limit reached: {limit}"),
         }
     }
@@ -386,6 +594,52 @@ pub enum FindingKind {
         /// What, and the nearest that it can.
         what: String,
     },
+    /// Points at a site where the cluster lived before: they live out their retention there.
+    Moved {
+        /// How many.
+        points: usize,
+        /// Where the cluster lives now.
+        home: SiteName,
+    },
+    /// The cluster is being retired.
+    Retiring {
+        /// How many points it still has.
+        points: usize,
+    },
+    /// A cluster's documents are wrong, so it was left out: its points are kept.
+    LeftOut {
+        /// How many points it has.
+        points: usize,
+    },
+    /// Snapshots of the cluster's disks that Backstay did not make.
+    Unmanaged {
+        /// How many.
+        snapshots: usize,
+    },
+    /// Points that are not encrypted, although the policy requires it.
+    Unencrypted {
+        /// How many.
+        points: usize,
+    },
+    /// Points that are encrypted with another key than the policy's.
+    OtherKey {
+        /// How many.
+        points: usize,
+        /// The policy's key.
+        wanted: KmsKey,
+    },
+    /// Points that lie somewhere else than the policy says. They cannot be moved.
+    Misplaced {
+        /// How many.
+        points: usize,
+        /// Where the policy wants them.
+        wanted: Location,
+    },
+    /// Points that are dated in the future: they count for nothing, and are kept.
+    FutureDated {
+        /// How many.
+        points: usize,
+    },
 }
 
 impl fmt::Display for FindingKind {
@@ -404,16 +658,47 @@ impl fmt::Display for FindingKind {
                 write!(f, "unfinished: {snapshots} snapshots of points that never completed")
             }
             Self::Incapable { what } => write!(f, "incapable: {what}"),
+            Self::Moved { points, home } => {
+                write!(
+                    f,
+                    "moved: {} of a cluster that lives at {home} now, kept by its retention",
+                    count(*points, "point")
+                )
+            }
+            Self::Retiring { points: 0 } => write!(f, "retired: nothing is left; remove its document"),
+            Self::Retiring { points } => write!(f, "retiring: {} left", count(*points, "point")),
+            Self::LeftOut { points } => {
+                write!(f, "left out: its documents are wrong; {} kept", count(*points, "point"))
+            }
+            Self::Unmanaged { snapshots } => {
+                write!(f, "unmanaged: {} of its disks that Backstay did not make", count(*snapshots, "snapshot"))
+            }
+            Self::Unencrypted { points } => {
+                write!(f, "unencrypted: {}, and the policy requires encryption", count(*points, "point"))
+            }
+            Self::OtherKey { points, wanted } => {
+                write!(f, "other key: {} not encrypted with {wanted}", count(*points, "point"))
+            }
+            Self::Misplaced { points, wanted } => {
+                write!(f, "misplaced: {} not at {wanted}, where the policy wants them", count(*points, "point"))
+            }
+            Self::FutureDated { points } => {
+                write!(f, "future: {} dated in the future, kept and not counted", count(*points, "point"))
+            }
         }
     }
+}
+
+fn count(number: usize, what: &str) -> String {
+    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }
 
 /// How many of each kind a plan does, as the summary line counts them (CLI.md).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
-    /// Creates.
+    /// Creates and copies.
     pub add: usize,
-    /// Expires and revives.
+    /// Tags, locks, revives and expires.
     pub change: usize,
     /// Deletes.
     pub destroy: usize,
@@ -426,8 +711,8 @@ impl Plan {
         let mut counts = Counts::default();
         for change in &self.changes {
             match change.action {
-                Action::Create(_) => counts.add += 1,
-                Action::Expire(_) | Action::Revive(_) => counts.change += 1,
+                Action::Create(_) | Action::Copy(_) => counts.add += 1,
+                Action::Tag(_) | Action::Lock(_) | Action::Expire(_) | Action::Revive(_) => counts.change += 1,
                 Action::Delete(_) => counts.destroy += 1,
             }
         }

@@ -2,7 +2,7 @@
 
 use crate::name::{ClusterUid, InstanceId, SnapshotId};
 use crate::observed::{DatabaseRole, DatabaseState, Instance, Listing, Observed, SiteInventory, Snapshot};
-use crate::plan::{Action, Change, CreatePoint, MarkPoint, Plan};
+use crate::plan::{Action, Change, CreatePoint, ExpectedSnapshot, MarkPoint, Plan};
 use crate::point::{Catalogue, PointState};
 use crate::retention;
 use crate::seal::Keyring;
@@ -61,6 +61,9 @@ pub fn refresh(mut plan: Plan, observed: &Observed) -> Refreshed {
             None => Some(format!("site {} could not be read", change.site)),
             Some(now) => match &change.action {
                 Action::Create(create) => stale_create(change, create, now),
+                Action::Copy(_) | Action::Tag(_) | Action::Lock(_) => {
+                    change.action.relies_on().into_iter().find_map(|expected| stale_snapshot(expected, now))
+                }
                 Action::Revive(mark) => stale_snapshots(mark, now),
                 Action::Expire(mark) => {
                     stale_snapshots(mark, now).or_else(|| stale_records(change, mark, now, observed))
@@ -161,11 +164,15 @@ fn planned_disks(create: &CreatePoint) -> Vec<(PartRole, String)> {
 }
 
 fn stale_snapshots(mark: &MarkPoint, now: &Now<'_>) -> Option<String> {
-    mark.snapshots.iter().find_map(|expected| match now.snapshots.get(&expected.id) {
+    mark.snapshots.iter().find_map(|expected| stale_snapshot(expected, now))
+}
+
+fn stale_snapshot(expected: &ExpectedSnapshot, now: &Now<'_>) -> Option<String> {
+    match now.snapshots.get(&expected.id) {
         None => Some(format!("snapshot {} is not listed any more", expected.id)),
         Some(now) if now.generation() != expected.generation => Some(format!("snapshot {} changed", expected.id)),
         Some(_) => None,
-    })
+    }
 }
 
 /// A hold that was placed, or a tombstone that was revoked since the plan: the tag still stands, the record is gone.

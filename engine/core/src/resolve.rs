@@ -19,7 +19,7 @@ use crate::document::{Document, Kind, Parsed, SourceTree, Spec, Spot, parse};
 use crate::model::{Desired, Fleet, Origin};
 use known::Known;
 use report::{Reader, Report};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What the documents mean.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,7 +47,8 @@ pub fn resolve(sources: &SourceTree, origin: Origin) -> Resolution {
     let clusters = cluster::resolve(&documents, &mut known, &mut report);
     known.summarise(&mut report);
 
-    let desired = fleet.map(|fleet: Fleet| Desired { origin, fleet, sites, policies, clusters });
+    let desired =
+        fleet.map(|fleet: Fleet| Desired { origin, fleet, sites, policies, clusters, left_out: BTreeSet::new() });
     Resolution { desired, diagnostics: report.finish() }
 }
 

@@ -199,6 +199,7 @@ impl Saga {
                 let is_standby = create.role.map(|role| role != DatabaseRole::Primary);
                 (Work::Create { system: create.system, is_standby }, create_effects(create))
             }
+            Action::Copy(_) | Action::Tag(_) | Action::Lock(_) => (Work::Other, Vec::new()),
             Action::Expire(mark) => (Work::Other, expire_effects(mark)),
             Action::Revive(mark) => (Work::Other, revive_effects(mark)),
             Action::Delete(mark) => (Work::Other, delete_effects(mark)),

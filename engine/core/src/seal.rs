@@ -75,10 +75,7 @@ impl SealKey {
     pub fn seal(&self, place: &Place<'_>, snapshot: &Snapshot) -> Tags {
         let signature = self.sign(Purpose::Snapshot, &sealed_message(place, snapshot));
         let (first, second) = signature.split_at(FIRST_HALF);
-        [(tags::SEAL_1, format!("{}{first}", self.id())), (tags::SEAL_2, second.to_owned())]
-            .into_iter()
-            .map(|(key, value)| (key.to_owned(), value))
-            .collect()
+        [(tags::SEAL_1, format!("{}{first}", self.id())), (tags::SEAL_2, second.to_owned())].into_iter().collect()
     }
 }
 
@@ -123,7 +120,7 @@ fn sealed_message(place: &Place<'_>, snapshot: &Snapshot) -> Vec<u8> {
     field(Some(snapshot.id.as_str()));
     field(Some(snapshot.disk.as_str()));
     for key in tags::SEALED {
-        field(snapshot.tags.get(key).map(String::as_str));
+        field(snapshot.tags.get(key));
     }
     message
 }
@@ -275,6 +272,8 @@ mod tests {
             tags: tags::at_creation(&uid, tags::PointClass::Scheduled, point, &intent),
             size: 1,
             encrypted: true,
+            kms_key: None,
+            location: None,
             locked_until: None,
         };
         snapshot.tags.extend(tags::when_known(&"data-1of1".parse().unwrap(), None, None, point.slot));
@@ -298,7 +297,7 @@ mod tests {
         assert_eq!(OwnedSnapshot::check(&stolen, &snapshot, &keyring).unwrap_err(), NotOurs::Forged);
         for key in tags::SEALED {
             let mut changed = snapshot.clone();
-            changed.tags.insert(key.to_owned(), "changed".to_owned());
+            changed.tags.insert(key, "changed");
             assert_eq!(OwnedSnapshot::check(&place, &changed, &keyring).unwrap_err(), NotOurs::Forged, "{key}");
         }
         let mut moved = snapshot.clone();

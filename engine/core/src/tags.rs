@@ -9,12 +9,12 @@ use crate::observed::DiskRole;
 use crate::time::{parse_stamp, stamp};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-/// Tags by key, ordered.
-pub type Tags = BTreeMap<String, String>;
+mod packed;
+
+pub use packed::Tags;
 
 /// Marks a snapshot as ours: `1`.
 pub const MANAGED: &str = "backstay-managed";
@@ -161,6 +161,8 @@ pub enum PartRole {
     Wal,
     /// A tablespace.
     Tblspc,
+    /// Left by an attempt that was never finished: it makes no point, and only its removal is planned.
+    Unfinished,
 }
 
 impl PartRole {
@@ -180,6 +182,7 @@ impl PartRole {
             Self::Data => "data",
             Self::Wal => "wal",
             Self::Tblspc => "tblspc",
+            Self::Unfinished => "unfinished",
         }
     }
 }
@@ -201,7 +204,9 @@ impl FromStr for PartName {
         let parse = || {
             let (role, place) = text.split_once('-')?;
             let (index, of) = place.split_once("of")?;
-            let role = [PartRole::Data, PartRole::Wal, PartRole::Tblspc].into_iter().find(|r| r.as_str() == role)?;
+            let role = [PartRole::Data, PartRole::Wal, PartRole::Tblspc, PartRole::Unfinished]
+                .into_iter()
+                .find(|r| r.as_str() == role)?;
             let (index, of) = (index.parse().ok()?, of.parse().ok()?);
             (index >= 1 && index <= of).then_some(Self { role, index, of })
         };
@@ -232,6 +237,22 @@ impl Intent {
     #[must_use]
     pub fn of(cluster: &ClusterUid, class: PointClass, point: PointKey, disk: &DiskId) -> Self {
         let text = format!("backstay intent 1\n{cluster}\n{class}\n{point}\n{disk}\n");
+        Self::hash(&text)
+    }
+
+    /// The intent to copy one snapshot of a point to another site.
+    #[must_use]
+    pub fn of_copy(
+        cluster: &ClusterUid,
+        class: PointClass,
+        point: PointKey,
+        source: &crate::name::SnapshotId,
+        to: &crate::name::SiteName,
+    ) -> Self {
+        Self::hash(&format!("backstay copy intent 1\n{cluster}\n{class}\n{point}\n{source}\n{to}\n"))
+    }
+
+    fn hash(text: &str) -> Self {
         // 160 bits: no two intents of any fleet collide, and the tag stays short.
         Self(crate::canonical::Digest::of(text.as_bytes()).as_str()[..40].to_owned())
     }
@@ -255,7 +276,6 @@ pub fn at_creation(cluster: &ClusterUid, class: PointClass, point: PointKey, int
         (INTENT, intent.to_string()),
     ]
     .into_iter()
-    .map(|(key, value)| (key.to_owned(), value))
     .collect()
 }
 
@@ -268,13 +288,13 @@ pub fn when_known(
     cut: Timestamp,
 ) -> Tags {
     let mut tags = Tags::new();
-    tags.insert(PART.to_owned(), part.to_string());
-    tags.insert(CUT.to_owned(), stamp(cut));
+    tags.insert(PART, part.to_string());
+    tags.insert(CUT, stamp(cut));
     if let Some(system) = system {
-        tags.insert(SYSTEM.to_owned(), system.to_string());
+        tags.insert(SYSTEM, system.to_string());
     }
     if let Some(wal) = wal {
-        tags.insert(WAL.to_owned(), wal_tag(wal));
+        tags.insert(WAL, wal_tag(wal));
     }
     tags
 }
@@ -326,8 +346,8 @@ mod tests {
         let part = "tblspc-999of999".parse().unwrap();
         let system = Some(crate::name::SystemId(u64::MAX));
         tags.extend(when_known(&part, system, Some(wal), "2026-11-23T08:00:00.123456Z".parse().unwrap()));
-        assert_eq!(parse_wal_tag(&tags[WAL]), Some(wal));
-        for (key, value) in &tags {
+        assert_eq!(tags.get(WAL).and_then(parse_wal_tag), Some(wal));
+        for (key, value) in tags.iter() {
             for text in [key, value] {
                 let narrow = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_';
                 assert!(text.len() <= 63 && text.bytes().all(narrow), "{key}={value}");

@@ -1,6 +1,7 @@
 //! What a site can do, as separate object-safe traits, so that no stolen role can both mark and destroy.
 //!
-//! [`Inventory`] is all that `plan` and `drift` get; [`Store`] makes and tags snapshots; [`Sweeper`] alone deletes;
+//! [`Inventory`] is all that `plan` and `drift` get; [`Store`] makes, copies and tags snapshots; [`Locker`] has the provider
+//! refuse their deletion; [`Restorer`] makes disks from them; [`Sweeper`] alone deletes;
 //! [`Databases`] speaks to the PostgreSQL servers of a site that Backstay itself reaches; [`PointFiles`] keeps a labelled
 //! point's label, map and WAL where there is no archive; [`VirtualClock`] moves time where time is ours.
 //!
@@ -12,8 +13,9 @@ mod traits;
 
 pub use error::{ErrorClass, ProviderError};
 pub use traits::{
-    BackupEnd, BackupSession, BackupStart, CreateSnapshot, Created, Databases, Description, Inventory, Page, PageToken,
-    PointFileId, PointFiles, SiteFacts, Store, Sweeper, VirtualClock,
+    BackupEnd, BackupSession, BackupStart, CopySnapshot, CreateDisk, CreateSnapshot, Created, Databases, Description,
+    Disk, Inventory, Locker, Page, PageToken, PointFileId, PointFiles, Restorer, SiteFacts, Store, Sweeper,
+    VirtualClock,
 };
 
 use backstay_core::model::Site;
@@ -27,7 +29,11 @@ pub struct Capabilities {
     pub inventory: Arc<dyn Inventory>,
     /// Creating and tagging snapshots.
     pub store: Arc<dyn Store>,
-    /// Deleting snapshots.
+    /// Locking snapshots, where the site can.
+    pub locker: Option<Arc<dyn Locker>>,
+    /// Making disks from snapshots, where the site can.
+    pub restorer: Option<Arc<dyn Restorer>>,
+    /// Deleting snapshots and released disks.
     pub sweeper: Arc<dyn Sweeper>,
     /// Its PostgreSQL servers, where Backstay reaches them itself.
     pub databases: Option<Arc<dyn Databases>>,

@@ -3,9 +3,11 @@
 use crate::ProviderError;
 use async_trait::async_trait;
 use backstay_core::lsn::WalRange;
-use backstay_core::model::{PostgresAddress, ProviderKind};
-use backstay_core::name::{AccountId, ClusterUid, DiskId, InstanceId, SnapshotId, SystemId};
-use backstay_core::observed::{Abilities, DatabaseState, Generation, Instance, SiteClock, Snapshot};
+use backstay_core::model::{LockMode, PostgresAddress, ProviderKind};
+use backstay_core::name::{
+    AccountId, ClusterUid, DiskId, InstanceId, KmsKey, Location, SiteName, SnapshotId, SystemId,
+};
+use backstay_core::observed::{Abilities, DatabaseState, Generation, Instance, SiteClock, Snapshot, Unmanaged};
 use backstay_core::tags::{Intent, PointKey, Tags};
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -57,6 +59,14 @@ pub trait Inventory: Send + Sync {
     /// One page of all snapshots that carry [`backstay_core::tags::MANAGED`].
     async fn snapshots(&self, page: Option<PageToken>) -> Result<Page<Snapshot>, ProviderError>;
 
+    /// One page of all snapshots that do *not* carry [`backstay_core::tags::MANAGED`], of disks that are attached to an
+    /// instance here. A site that cannot tell them apart cheaply may leave this out, and says so by an error of class
+    /// `Invalid`.
+    async fn unmanaged(&self, page: Option<PageToken>) -> Result<Page<Unmanaged>, ProviderError> {
+        let _ = page;
+        Err(ProviderError::invalid("this site does not list the snapshots of others"))
+    }
+
     /// One snapshot, read now. An answer other than `Ok` means that nothing is known.
     async fn describe(&self, id: &SnapshotId) -> Result<Description, ProviderError>;
 
@@ -75,6 +85,23 @@ pub struct CreateSnapshot {
     pub intent: Intent,
     /// Tags that the snapshot is born with.
     pub tags: Tags,
+    /// Where the provider is to keep it; `None` leaves it to the site's own.
+    pub location: Option<Location>,
+}
+
+/// The order to copy one snapshot here from another site.
+#[derive(Debug, Clone)]
+pub struct CopySnapshot {
+    /// The site that it is copied from. Both are of one kind of provider.
+    pub from: SiteName,
+    /// The snapshot there, as it was just read.
+    pub source: Snapshot,
+    /// The operation id, as in [`CreateSnapshot::intent`].
+    pub intent: Intent,
+    /// Tags that the copy is born with: none is inherited.
+    pub tags: Tags,
+    /// The key that encrypts the copy; `None` leaves it to the provider.
+    pub kms_key: Option<KmsKey>,
 }
 
 /// What became of a create.
@@ -107,6 +134,15 @@ pub trait Store: Send + Sync {
     /// [`Abilities::atomic_group`] is told; otherwise an error of class `Invalid`.
     async fn create_group(&self, orders: &[CreateSnapshot]) -> Result<Vec<Created>, ProviderError>;
 
+    /// Copies one snapshot here. When it returns, the call is durable at the site, and the copy is on its way: it may still
+    /// be [`backstay_core::observed::Readiness::CutFixed`] for hours.
+    ///
+    /// An error of class `Invalid` where there are no copies ([`backstay_core::capabilities::Copies`]); of class `Busy` where
+    /// the source is not ready, or other copies must end first.
+    async fn copy(&self, order: &CopySnapshot) -> Result<Created, ProviderError> {
+        Err(ProviderError::invalid(format!("copy snapshot `{}`: this site makes no copies", order.source.id)))
+    }
+
     /// Adds or replaces these tags, and leaves all others. Repeating it changes nothing.
     async fn tag(&self, id: &SnapshotId, tags: &Tags) -> Result<(), ProviderError>;
 
@@ -114,7 +150,66 @@ pub trait Store: Send + Sync {
     async fn untag(&self, id: &SnapshotId, keys: &[&str]) -> Result<(), ProviderError>;
 }
 
-/// Deleting snapshots: the one capability that destroys.
+/// Locking snapshots, so that the provider itself refuses their deletion. Unlocking is in no role of ours.
+#[async_trait]
+pub trait Locker: Send + Sync {
+    /// Locks one snapshot at least until `until`, and tells until when it is locked now. A lock is only ever extended:
+    /// repeating the call changes nothing.
+    ///
+    /// Providers lock for whole days, so the answer may be up to a day later than was asked for.
+    async fn lock(&self, id: &SnapshotId, mode: LockMode, until: Timestamp) -> Result<Timestamp, ProviderError>;
+}
+
+/// A disk, by its id, whether or not it is attached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Disk {
+    /// Its id.
+    pub id: DiskId,
+    /// Its size in bytes.
+    pub size: u64,
+    /// The snapshot that it was made from, where there is one.
+    pub from: Option<SnapshotId>,
+    /// Whether it can be attached.
+    pub is_ready: bool,
+    /// The instance that it is attached to.
+    pub attached_to: Option<InstanceId>,
+    /// Its tags.
+    pub tags: Tags,
+}
+
+/// The order to make a disk from a snapshot.
+#[derive(Debug, Clone)]
+pub struct CreateDisk {
+    /// The snapshot.
+    pub snapshot: SnapshotId,
+    /// The instance beside which the disk is to lie: in its zone, so that it can be attached there.
+    pub instance: InstanceId,
+    /// The operation id: a retry finds its own work by it.
+    pub intent: Intent,
+    /// Tags that the disk is born with.
+    pub tags: Tags,
+}
+
+/// Making, attaching and detaching disks.
+#[async_trait]
+pub trait Restorer: Send + Sync {
+    /// Makes a disk from a snapshot; one that an earlier call with this intent made is adopted.
+    async fn create_disk(&self, order: &CreateDisk) -> Result<Disk, ProviderError>;
+
+    /// One disk, read now; `None` where the site says explicitly that there is none.
+    async fn describe_disk(&self, id: &DiskId) -> Result<Option<Disk>, ProviderError>;
+
+    /// All disks that carry this intent, read now.
+    async fn disks_by_intent(&self, intent: &Intent) -> Result<Vec<Disk>, ProviderError>;
+
+    /// Attaches a disk. Repeating it changes nothing; a disk that is attached elsewhere is an error of class `Busy`.
+    async fn attach(&self, disk: &DiskId, instance: &InstanceId) -> Result<(), ProviderError>;
+
+    /// Detaches a disk, and never deletes it. Repeating it changes nothing.
+    async fn detach(&self, disk: &DiskId, instance: &InstanceId) -> Result<(), ProviderError>;
+}
+
+/// Deleting snapshots and released disks: the one capability that destroys.
 #[async_trait]
 pub trait Sweeper: Send + Sync {
     /// Deletes one snapshot if it still is what the caller saw: same id, same source disk, same generation.
@@ -122,6 +217,13 @@ pub trait Sweeper: Send + Sync {
     /// The provider reads it again immediately before the call (INVARIANTS.md 6); a difference is an error of class `Busy`
     /// and nothing is deleted. One that is explicitly gone already is success.
     async fn delete(&self, id: &SnapshotId, disk: &DiskId, generation: &Generation) -> Result<(), ProviderError>;
+
+    /// Deletes one disk if it carries this intent, and is attached nowhere: it is read again immediately before the call. One
+    /// that is explicitly gone already is success; one that is attached, or carries another intent, is an error of class
+    /// `Busy`, and nothing is deleted.
+    async fn delete_disk(&self, id: &DiskId, intent: &Intent) -> Result<(), ProviderError> {
+        Err(ProviderError::invalid(format!("delete disk `{id}` of intent `{intent}`: this site makes no disks")))
+    }
 }
 
 /// The PostgreSQL servers of a site that Backstay itself reaches.

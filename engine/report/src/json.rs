@@ -23,7 +23,9 @@ pub fn plan_json(plan: &Plan) -> Value {
 fn resource_change(change: &Change) -> Value {
     let subject = serde_json::to_value(&change.action).unwrap_or(Value::Null);
     let (actions, before, after) = match &change.action {
-        Action::Create(_) => (["create"], Value::Null, subject),
+        Action::Create(_) | Action::Copy(_) => (["create"], Value::Null, subject),
+        Action::Tag(_) => (["update"], json!({ "tags": null }), json!({ "tags": subject })),
+        Action::Lock(_) => (["update"], json!({ "lock": null }), json!({ "lock": subject })),
         Action::Expire(_) => (["update"], json!({ "tombstone": null }), json!({ "tombstone": subject })),
         Action::Revive(_) => (["update"], json!({ "tombstone": subject }), json!({ "tombstone": null })),
         Action::Delete(_) => (["delete"], subject, Value::Null),

@@ -28,7 +28,8 @@ pub struct ChangeLine {
 pub fn change_line(change: &Change) -> ChangeLine {
     let symbol = match change.action {
         Action::Create(_) => "+",
-        Action::Revive(_) => "~",
+        Action::Copy(_) => ">",
+        Action::Tag(_) | Action::Lock(_) | Action::Revive(_) => "~",
         Action::Expire(_) => "x",
         Action::Delete(_) => "-",
     };
@@ -154,7 +155,15 @@ fn waiting(waiting: &[Waiting], paint: Paint, out: &mut String) {
             WaitingFor::Grace { .. } => "for the grace of their tombstones",
             WaitingFor::Lock { .. } => "for a lock to end",
             WaitingFor::Sighting => "for the sweeper to see their tombstones",
-            WaitingFor::Source { .. } | WaitingFor::NotSafe { .. } | WaitingFor::BlastRadius { .. } => {
+            WaitingFor::CopyQueue { .. } => "for other copies to end",
+            WaitingFor::SourceNotReady => "for the point that is to be copied",
+            WaitingFor::Copies { .. } => "for their copies to be ready",
+            WaitingFor::DiskSpacing { .. } => "for the provider to take another snapshot of the disk",
+            WaitingFor::Lease { .. } => "for another run that works on the cluster",
+            WaitingFor::Source { .. }
+            | WaitingFor::NotSafe { .. }
+            | WaitingFor::Quota { .. }
+            | WaitingFor::BlastRadius { .. } => {
                 named.push(entry);
                 continue;
             }

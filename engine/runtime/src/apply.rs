@@ -89,11 +89,19 @@ impl Applied {
             .filter(|(_, end)| **end != ChangeEnd::Saga(End::Done))
             .filter_map(|(index, _)| plan.changes.get(*index).map(|change| &change.cluster));
         let waits_for_its_point = |why: &WaitingFor| match why {
-            WaitingFor::SiteUnknown { .. } | WaitingFor::InProgress | WaitingFor::Source { .. } => true,
+            WaitingFor::SiteUnknown { .. }
+            | WaitingFor::InProgress
+            | WaitingFor::Source { .. }
+            | WaitingFor::DiskSpacing { .. }
+            | WaitingFor::Quota { .. } => true,
             WaitingFor::Grace { .. }
             | WaitingFor::Lock { .. }
             | WaitingFor::Sighting
             | WaitingFor::NotSafe { .. }
+            | WaitingFor::CopyQueue { .. }
+            | WaitingFor::SourceNotReady
+            | WaitingFor::Copies { .. }
+            | WaitingFor::Lease { .. }
             | WaitingFor::BlastRadius { .. } => false,
         };
         let waiting = plan.waiting.iter().filter(|w| waits_for_its_point(&w.why)).map(|waiting| &waiting.cluster);

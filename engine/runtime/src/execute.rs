@@ -97,6 +97,9 @@ impl<'a> Hands<'a> {
             (Action::Expire(mark) | Action::Revive(mark) | Action::Delete(mark), effect) => {
                 self.mark(mark, effect).await
             }
+            (Action::Copy(_) | Action::Tag(_) | Action::Lock(_), _) => {
+                Err(fail(format!("a {} has no hands yet", self.change.action.verb())))
+            }
         };
         answer.unwrap_or_else(|Answer(event)| event)
     }
@@ -174,6 +177,7 @@ impl<'a> Hands<'a> {
             disk: part.disk.clone(),
             intent: part.intent.clone(),
             tags: tags::at_creation(&self.cluster.uid, create.class, create.point, &part.intent),
+            location: create.location.clone(),
         }
     }
 
@@ -267,11 +271,9 @@ impl<'a> Hands<'a> {
                 Ok(Event::Done)
             }
             Effect::CountDelete => {
-                if self.change.cause != backstay_core::plan::Cause::Due {
-                    let at = self.site_now()?;
-                    let delete = RecentDelete { at, cluster: self.cluster.uid.clone(), point: mark.point };
-                    state.count_delete(&delete).await?;
-                }
+                let (at, cluster) = (self.site_now()?, self.cluster.uid.clone());
+                let delete = RecentDelete { at, cluster, point: mark.point, cause: self.change.cause };
+                state.count_delete(&delete).await?;
                 Ok(Event::Done)
             }
             Effect::Delete { target } => {

@@ -90,6 +90,7 @@ async fn read_site(
         abilities: facts.abilities,
         instances,
         snapshots,
+        unmanaged: Vec::new(),
         kept_files,
     })
 }

@@ -337,11 +337,7 @@ impl Cloud {
         let mut all = snapshot.tags.clone();
         all.extend(tags.clone());
         self.check_tags(&all)?;
-        let changed: Tags = tags
-            .iter()
-            .filter(|(key, value)| snapshot.tags.get(*key) != Some(*value))
-            .map(|(key, value)| (key.clone(), value.clone()))
-            .collect();
+        let changed: Tags = tags.iter().filter(|(key, value)| snapshot.tags.get(*key) != Some(*value)).collect();
         Ok((!changed.is_empty()).then(|| Effect::Tagged { at: now, id: id.clone(), tags: changed }))
     }
 

@@ -135,6 +135,8 @@ impl SnapshotRecord {
             tags: self.tags.clone(),
             size: self.size,
             encrypted: self.encrypted,
+            kms_key: None,
+            location: None,
             locked_until: None,
         }
     }

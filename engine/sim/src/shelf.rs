@@ -85,7 +85,7 @@ impl Shelf {
     fn index_intent(&mut self, snapshot: &SnapshotRecord) {
         if let Some(intent) = snapshot.tags.get(INTENT) {
             let entry = (snapshot.created, snapshot.id.clone());
-            self.of_intent.entry(intent.clone()).or_default().insert(entry);
+            self.of_intent.entry(intent.to_owned()).or_default().insert(entry);
         }
     }
 
@@ -97,7 +97,11 @@ impl Shelf {
 }
 
 /// Removes one value under a key, and the key with its last value.
-fn remove_from<K: Ord, V: Ord>(index: &mut BTreeMap<K, BTreeSet<V>>, key: &K, value: &V) {
+fn remove_from<K: Ord + std::borrow::Borrow<Q>, Q: Ord + ?Sized, V: Ord>(
+    index: &mut BTreeMap<K, BTreeSet<V>>,
+    key: &Q,
+    value: &V,
+) {
     if let Some(values) = index.get_mut(key) {
         values.remove(value);
         if values.is_empty() {

@@ -51,7 +51,7 @@ fn tell(observed: &Observed) -> String {
             ),
         };
         for snapshot in listing.complete().map_or(&[][..], |site| site.snapshots.as_slice()) {
-            let tag = |key: &str| snapshot.tags.get(key).map_or("-", String::as_str);
+            let tag = |key: &str| snapshot.tags.get(key).unwrap_or("-");
             let _ = writeln!(
                 out,
                 "  {}  {}  {:?}  {}  {}  {}",

@@ -19,6 +19,8 @@ pub struct Cluster {
     pub policy: PolicyName,
     /// Its virtual machines, in the order written.
     pub nodes: Vec<Node>,
+    /// Its backups end: nothing new is made, and what is there goes after its retention, to the last one.
+    pub is_retired: bool,
 }
 
 /// One virtual machine of a cluster.

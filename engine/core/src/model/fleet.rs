@@ -2,6 +2,7 @@
 
 use crate::name::{AccountId, SiteName};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -16,6 +17,17 @@ pub struct Fleet {
     pub seal_key_file: PathBuf,
     /// How many deletes a day may do at most.
     pub limits: DeleteLimits,
+    /// What storage costs, by site, for forecasts.
+    pub prices: BTreeMap<SiteName, Prices>,
+}
+
+/// What storage costs at one site, in the one currency of the fleet.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Prices {
+    /// A month of one GiB of snapshots.
+    pub snapshot_gib_month: Option<f64>,
+    /// A month of one GiB of WAL.
+    pub wal_gib_month: Option<f64>,
 }
 
 /// Where the state store is.

@@ -6,15 +6,15 @@ mod policy;
 
 pub use cluster::{Cluster, Node, NodeRole, PostgresAddress};
 pub use fleet::{
-    DeleteLimits, Fleet, Limit, LocalSite, Provider, ProviderKind, SimCall, SimFailure, SimFault, SimSite, Site,
-    StateUrl,
+    DeleteLimits, Fleet, Limit, LocalSite, Prices, Provider, ProviderKind, SimCall, SimFailure, SimFault, SimSite,
+    Site, StateUrl,
 };
-pub use policy::{ConsistencyWanted, Keep, Policy, Retention, SourcePreference};
+pub use policy::{ConsistencyWanted, CopyPolicy, Keep, LockMode, LockPolicy, Policy, Retention, SourcePreference};
 
 use crate::canonical::Digest;
 use crate::name::{ClusterUid, PolicyName, SiteName};
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// All that is declared, at one commit.
@@ -30,6 +30,8 @@ pub struct Desired {
     pub policies: BTreeMap<PolicyName, Arc<Policy>>,
     /// Every cluster that could be read, by its identity.
     pub clusters: BTreeMap<ClusterUid, Arc<Cluster>>,
+    /// Clusters that are declared, and were left out since their documents are wrong: they are no orphans.
+    pub left_out: BTreeSet<ClusterUid>,
 }
 
 /// Which documents these are.

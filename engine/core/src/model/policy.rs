@@ -1,6 +1,6 @@
 //! How a cluster must be recoverable.
 
-use crate::name::PolicyName;
+use crate::name::{KmsKey, PolicyName, SiteName};
 use crate::schedule::Schedule;
 use crate::time::Duration;
 use jiff::tz::TimeZone;
@@ -22,10 +22,53 @@ pub struct Policy {
     pub consistency: ConsistencyWanted,
     /// Which points live.
     pub retention: Retention,
+    /// Where else each point must lie.
+    pub copies: Vec<CopyPolicy>,
+    /// For how long the provider itself must refuse deletes.
+    pub lock: Option<LockPolicy>,
     /// Whether a disk without encryption is refused as a source.
     pub encryption_required: bool,
     /// `sla.maxAge`: the age of the newest restorable point above which a cluster is late.
     pub max_age: Option<Duration>,
+}
+
+/// One other site where each point must lie.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CopyPolicy {
+    /// Which site.
+    pub site: SiteName,
+    /// Which copies live there: what `copies[].retention` says, and the policy's own where it is silent.
+    pub retention: Retention,
+    /// The key that encrypts the copies; `None` leaves it to the provider.
+    pub kms_key: Option<KmsKey>,
+}
+
+/// The provider's immutability.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LockPolicy {
+    /// Who can lift it.
+    pub mode: LockMode,
+    /// For how long after the cut.
+    pub period: Duration,
+}
+
+/// Who can lift a lock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LockMode {
+    /// Those who have a special permission.
+    Governance,
+    /// Nobody.
+    Compliance,
+}
+
+impl fmt::Display for LockMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Governance => "governance",
+            Self::Compliance => "compliance",
+        })
+    }
 }
 
 /// Which node's disks are snapshotted.

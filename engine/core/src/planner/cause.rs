@@ -25,7 +25,12 @@ pub(super) fn attribute(
         for change in &mut outcome.changes {
             change.cause = match change.action {
                 Action::Create(_) => Cause::Due,
-                Action::Expire(_) | Action::Revive(_) | Action::Delete(_) => Cause::Config,
+                Action::Copy(_)
+                | Action::Tag(_)
+                | Action::Lock(_)
+                | Action::Expire(_)
+                | Action::Revive(_)
+                | Action::Delete(_) => Cause::Config,
             };
         }
         return;
@@ -79,7 +84,19 @@ fn is_same_work(old: &Change, new: &Change) -> bool {
         (Action::Expire(a), Action::Expire(b))
         | (Action::Revive(a), Action::Revive(b))
         | (Action::Delete(a), Action::Delete(b)) => a.point == b.point,
-        (Action::Create(_) | Action::Expire(_) | Action::Revive(_) | Action::Delete(_), _) => false,
+        (Action::Copy(a), Action::Copy(b)) => a.point == b.point && old.site == new.site,
+        (Action::Tag(a), Action::Tag(b)) => a.point == b.point && a.repair == b.repair,
+        (Action::Lock(a), Action::Lock(b)) => a.point == b.point && a.mode == b.mode,
+        (
+            Action::Create(_)
+            | Action::Copy(_)
+            | Action::Tag(_)
+            | Action::Lock(_)
+            | Action::Expire(_)
+            | Action::Revive(_)
+            | Action::Delete(_),
+            _,
+        ) => false,
     }
 }
 

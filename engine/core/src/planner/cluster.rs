@@ -156,6 +156,7 @@ fn plan_create(
         consistency: policy.consistency,
         atomic_group: chosen.atomic_group,
         system: chosen.system,
+        location: None,
         parts: source::parts(cluster, PointClass::Scheduled, key, &chosen),
     };
     outcome.change(cluster, Action::Create(create), reason);

@@ -93,7 +93,12 @@ fn judge_soon(
             system: create.system,
             is_held: false,
         }),
-        Action::Expire(_) | Action::Revive(_) | Action::Delete(_) => None,
+        Action::Copy(_)
+        | Action::Tag(_)
+        | Action::Lock(_)
+        | Action::Expire(_)
+        | Action::Revive(_)
+        | Action::Delete(_) => None,
     });
     let being_made = points.iter().filter(|point| point.state == PointState::InProgress);
     let mut hoped: Vec<Candidate> = planned.chain(being_made.map(|point| candidate(subject, world, point))).collect();

@@ -169,7 +169,7 @@ fn ordered_disks(instance: &Instance) -> Result<Vec<(PartRole, &AttachedDisk)>, 
     let mut disks: Vec<(PartRole, &AttachedDisk)> =
         instance.disks.iter().filter_map(|disk| Some((PartRole::of(&disk.role)?, disk))).collect();
     let place = |role: PartRole| match role {
-        PartRole::Tblspc => 0,
+        PartRole::Tblspc | PartRole::Unfinished => 0,
         PartRole::Wal => 1,
         PartRole::Data => 2,
     };

@@ -141,6 +141,7 @@ impl Resolver<'_, '_, '_, '_> {
             site: written.site?.0.as_str().parse().ok()?,
             policy: written.policy?.0.as_str().parse().ok()?,
             nodes: nodes?,
+            is_retired: false,
         };
         let is_right = has_site && has_policy && is_honoured && !failed;
         self.count_agents(written);

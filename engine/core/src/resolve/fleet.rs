@@ -6,6 +6,7 @@ use crate::diagnostic::Diagnostic;
 use crate::document::fleet::{CountOrPercent, FleetSpec};
 use crate::document::{Document, Kind, Spec, Spot, child};
 use crate::model::{DeleteLimits, Fleet, Limit, StateUrl};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// INVARIANTS.md 18.
@@ -82,6 +83,7 @@ fn one(document: &Document, spec: &FleetSpec, known: &Known<'_>, report: &mut Re
         state: state?,
         seal_key_file: PathBuf::from(key),
         limits,
+        prices: BTreeMap::new(),
     };
     (!reader.failed).then_some(fleet)
 }

@@ -60,6 +60,8 @@ fn one(reader: &mut Reader<'_, '_, '_>, spec: &PolicySpec) -> Option<Policy> {
             Some(ConsistencyName::Crash) => ConsistencyWanted::Crash,
         },
         retention,
+        copies: Vec::new(),
+        lock: None,
         encryption_required: spec.encryption == Some(EncryptionName::Required),
         max_age,
     })

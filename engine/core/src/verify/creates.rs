@@ -15,7 +15,12 @@ pub(super) fn check(context: &Context<'_>, changes: &[&Change], violations: &mut
         .iter()
         .filter_map(|change| match &change.action {
             Action::Create(create) => Some(create),
-            Action::Expire(_) | Action::Revive(_) | Action::Delete(_) => None,
+            Action::Copy(_)
+            | Action::Tag(_)
+            | Action::Lock(_)
+            | Action::Expire(_)
+            | Action::Revive(_)
+            | Action::Delete(_) => None,
         })
         .collect();
     if creates.len() > 1 {
@@ -125,6 +130,7 @@ fn check_parts(context: &Context<'_>, create: &CreatePoint, violations: &mut Vec
         PartRole::Data => "data",
         PartRole::Wal => "wal",
         PartRole::Tblspc => "tblspc",
+        PartRole::Unfinished => "unfinished",
     };
     let planned: BTreeSet<(&str, String)> =
         create.parts.iter().map(|part| (word(part.name.role), part.disk.to_string())).collect();

@@ -81,6 +81,12 @@ pub fn verify(plan: Plan, desired: &Desired, observed: &Observed) -> Result<Veri
             Err(violation) => violations.push(violation),
         }
     }
+    for change in &plan.changes {
+        if matches!(change.action, Action::Copy(_) | Action::Tag(_) | Action::Lock(_)) {
+            let what = format!("nobody checks a {} yet", change.action.verb());
+            violations.push(Violation { invariant: 11, cluster: change.cluster.clone(), what });
+        }
+    }
     check_distinct(&plan, &mut violations);
     removals::check_blast_radius(&facts, &plan, &mut violations);
     if violations.is_empty() {
@@ -137,7 +143,7 @@ impl<'a> Facts<'a> {
                 let by_id = inventory.instances.iter().map(|instance| (&instance.id, instance)).collect();
                 instances.insert(site, by_id);
                 for snapshot in &inventory.snapshots {
-                    let uid = snapshot.tags.get("backstay-cluster").map_or("", String::as_str);
+                    let uid = snapshot.tags.get("backstay-cluster").unwrap_or("");
                     claimed.entry((site, uid)).or_default().push(snapshot);
                 }
             }
@@ -172,7 +178,7 @@ fn check_distinct(plan: &Plan, violations: &mut Vec<Violation>) {
     let mut touched: BTreeSet<(&SiteName, &SnapshotId)> = BTreeSet::new();
     for change in &plan.changes {
         let snapshots = match &change.action {
-            Action::Create(_) => continue,
+            Action::Create(_) | Action::Copy(_) | Action::Tag(_) | Action::Lock(_) => continue,
             Action::Expire(mark) | Action::Revive(mark) | Action::Delete(mark) => &mark.snapshots,
         };
         for expected in snapshots {

@@ -34,7 +34,7 @@ pub(super) fn owned<'a>(
 }
 
 fn tag<'a>(snapshot: &'a Snapshot, key: &str) -> Option<&'a str> {
-    snapshot.tags.get(key).map(String::as_str)
+    snapshot.tags.get(key)
 }
 
 /// Every complete point of the cluster: those that are ready, and those that are still being made.

@@ -15,13 +15,18 @@ pub(super) fn check(context: &Context<'_>, changes: &[&Change], violations: &mut
     let mut soon: Vec<Whole> = context.whole.iter().chain(&context.being_made).cloned().collect();
     soon.extend(changes.iter().filter_map(|change| match &change.action {
         Action::Create(create) => Some(reference::hoped(create, context.facts.as_of)),
-        Action::Expire(_) | Action::Delete(_) | Action::Revive(_) => None,
+        Action::Copy(_)
+        | Action::Tag(_)
+        | Action::Lock(_)
+        | Action::Expire(_)
+        | Action::Delete(_)
+        | Action::Revive(_) => None,
     }));
     let removing: Vec<(&Change, &MarkPoint)> = changes
         .iter()
         .filter_map(|change| match &change.action {
             Action::Expire(mark) | Action::Delete(mark) | Action::Revive(mark) => Some((*change, mark)),
-            Action::Create(_) => None,
+            Action::Create(_) | Action::Copy(_) | Action::Tag(_) | Action::Lock(_) => None,
         })
         .collect();
     if removing.is_empty() {
@@ -47,7 +52,7 @@ pub(super) fn check(context: &Context<'_>, changes: &[&Change], violations: &mut
                 check_conditions(context, violations);
                 check_two_phases(context, mark, violations);
             }
-            Action::Revive(_) | Action::Create(_) => {}
+            Action::Revive(_) | Action::Create(_) | Action::Copy(_) | Action::Tag(_) | Action::Lock(_) => {}
         }
     }
     let deletes = |change: &Change| matches!(change.action, Action::Delete(_));
@@ -79,15 +84,15 @@ fn check_targets(context: &Context<'_>, mark: &MarkPoint, violations: &mut Vec<V
         if !context.is_owned(snapshot) {
             violations.push(context.violation(5, format!("snapshot {} has no genuine seal", expected.id)));
         }
-        if snapshot.tags.get("backstay-point") != Some(&name) {
+        if snapshot.tags.get("backstay-point") != Some(name.as_str()) {
             violations.push(context.violation(6, format!("snapshot {} is not of point {name}", expected.id)));
         }
     }
     let class = mark.snapshots.iter().find_map(|expected| find(context, expected)?.tags.get("backstay-class"));
     for snapshot in context.snapshots {
-        let has = |key: &str, value: Option<&String>| snapshot.tags.get(key) == value;
+        let has = |key: &str, value: Option<&str>| snapshot.tags.get(key) == value;
         let is_of_point =
-            has("backstay-point", Some(&name)) && has("backstay-class", class) && context.is_owned(snapshot);
+            has("backstay-point", Some(name.as_str())) && has("backstay-class", class) && context.is_owned(snapshot);
         if is_of_point && !mark.snapshots.iter().any(|expected| expected.id == snapshot.id) {
             violations.push(context.violation(8, format!("point {name} is touched without its part {}", snapshot.id)));
         }
@@ -260,8 +265,9 @@ fn fleet_limit(facts: &Facts<'_>, declared: Option<Limit>) -> usize {
     // Coarser than the planner's count, which looks at every seal: what is not ours may widen this limit, and never that.
     let mut points = BTreeSet::new();
     for ((site, uid), snapshots) in &facts.claimed {
-        let named =
-            |s: &&'_ Snapshot| Some((s.tags.get("backstay-point")?.clone(), s.tags.get("backstay-class")?.clone()));
+        let named = |s: &&'_ Snapshot| {
+            Some((s.tags.get("backstay-point")?.to_owned(), s.tags.get("backstay-class")?.to_owned()))
+        };
         points.extend(snapshots.iter().filter_map(named).map(|name| (*site, *uid, name)));
     }
     match declared {

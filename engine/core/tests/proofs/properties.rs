@@ -205,7 +205,7 @@ fn expire(cluster: &backstay_core::model::Cluster, point: &RecoveryPoint<'_>) ->
 
 fn touches(change: &Change, point: &RecoveryPoint<'_>) -> bool {
     match &change.action {
-        Action::Create(_) => false,
+        Action::Create(_) | Action::Copy(_) | Action::Tag(_) | Action::Lock(_) => false,
         Action::Expire(mark) | Action::Revive(mark) | Action::Delete(mark) => {
             mark.snapshots.iter().any(|expected| point.parts.iter().any(|part| *part.snapshot.id() == expected.id))
         }
@@ -243,7 +243,7 @@ fn check_cluster(lab: &mut Lab, history: &History, name: &str, plan: &Plan) -> R
     let Some(Listing::Complete(inventory)) = lab.observed.sites.values().next() else {
         return Err(TestCaseError::fail("4: a site that could not be read is touched"));
     };
-    let removes = |change: &&&Change| change.action.rank() >= 2;
+    let removes = |change: &&&Change| matches!(change.action, Action::Expire(_) | Action::Delete(_));
     if matches!(lab.observed.records, Listing::Unknown { .. }) {
         prop_assert!(!own.iter().any(|change| removes(&change)), "4: something goes, and the records are unknown");
     }
@@ -287,6 +287,7 @@ fn check_cluster(lab: &mut Lab, history: &History, name: &str, plan: &Plan) -> R
         .iter()
         .filter_map(|change| match &change.action {
             Action::Create(create) => Some(create),
+            Action::Copy(_) | Action::Tag(_) | Action::Lock(_) => None,
             Action::Expire(mark) | Action::Revive(mark) | Action::Delete(mark) => {
                 assert!(mark.snapshots.iter().all(|expected| known.contains(&expected.id)), "5: not ours");
                 None

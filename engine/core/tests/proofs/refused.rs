@@ -60,7 +60,7 @@ impl World {
     /// The snapshots of the point that was cut on a day.
     pub(super) fn parts(&mut self, number: u32) -> Vec<SnapshotId> {
         let is_of = |snapshot: &&backstay_core::observed::Snapshot| {
-            snapshot.created == day(number) && snapshot.tags[tags::CLUSTER] == "uid-orders-db"
+            snapshot.created == day(number) && &snapshot.tags[tags::CLUSTER] == "uid-orders-db"
         };
         self.lab.snapshots().iter().filter(is_of).map(|snapshot| snapshot.id.clone()).collect()
     }
@@ -108,7 +108,12 @@ impl World {
             .iter_mut()
             .find_map(|change| match &mut change.action {
                 Action::Delete(mark) => Some(mark),
-                Action::Create(_) | Action::Expire(_) | Action::Revive(_) => None,
+                Action::Create(_)
+                | Action::Copy(_)
+                | Action::Tag(_)
+                | Action::Lock(_)
+                | Action::Expire(_)
+                | Action::Revive(_) => None,
             })
             .unwrap()
     }
@@ -119,7 +124,12 @@ impl World {
             .iter_mut()
             .find_map(|change| match &mut change.action {
                 Action::Create(create) => Some(create),
-                Action::Delete(_) | Action::Expire(_) | Action::Revive(_) => None,
+                Action::Copy(_)
+                | Action::Tag(_)
+                | Action::Lock(_)
+                | Action::Delete(_)
+                | Action::Expire(_)
+                | Action::Revive(_) => None,
             })
             .unwrap()
     }
@@ -153,7 +163,7 @@ impl World {
         let now: Vec<_> = self.lab.snapshots().iter().map(|s| (s.id.clone(), s.generation())).collect();
         for change in &mut self.plan.changes {
             let mark = match &mut change.action {
-                Action::Create(_) => continue,
+                Action::Create(_) | Action::Copy(_) | Action::Tag(_) | Action::Lock(_) => continue,
                 Action::Expire(mark) | Action::Revive(mark) | Action::Delete(mark) => mark,
             };
             for expected in &mut mark.snapshots {

@@ -316,7 +316,12 @@ impl History {
             let at = Duration::hours(*hours).before(now());
             let point = PointKey { slot: Timestamp::from_second(at.as_second()).unwrap(), attempt: 1 };
             let cluster = super::lab::uid(CLUSTERS[0]);
-            lab.records().recent_deletes.push(RecentDelete { at, cluster, point });
+            lab.records().recent_deletes.push(RecentDelete {
+                at,
+                cluster,
+                point,
+                cause: backstay_core::plan::Cause::Config,
+            });
         }
         for (node, server) in self.servers.iter().enumerate() {
             server.set(&mut lab, node);

@@ -106,6 +106,7 @@ impl Lab {
             abilities: Abilities { atomic_disk: true, atomic_group: true, method: "EBS snapshot".to_owned() },
             instances: clusters.iter().flat_map(|name| instances_of(name)).collect(),
             snapshots: Vec::new(),
+            unmanaged: Vec::new(),
             kept_files: std::collections::BTreeSet::new(),
         };
         let observed = Observed {
@@ -279,6 +280,8 @@ impl Lab {
             tags,
             size: 1 << 30,
             encrypted: true,
+            kms_key: None,
+            location: None,
             locked_until: None,
         };
         if is_sealed {
@@ -349,6 +352,7 @@ impl Lab {
         for change in &plan.changes {
             match &change.action {
                 Action::Create(create) => self.create(change, create, plan.basis.as_of),
+                Action::Copy(_) | Action::Tag(_) | Action::Lock(_) => panic!("the lab has no {}", change.action.verb()),
                 Action::Expire(mark) => self.expire(change, mark, plan.basis.as_of),
                 Action::Revive(mark) => self.revive(mark),
                 Action::Delete(mark) => self.delete(change, mark, plan.basis.as_of),
@@ -409,10 +413,8 @@ impl Lab {
             self.snapshots().retain(|snapshot| snapshot.id != expected.id);
             self.records().tombstones.entry(site()).or_default().remove(&expected.id);
         }
-        if change.cause != Cause::Due {
-            let delete = RecentDelete { at: now, cluster: change.cluster.clone(), point: mark.point };
-            self.records().recent_deletes.push(delete);
-        }
+        let (cluster, cause) = (change.cluster.clone(), change.cause);
+        self.records().recent_deletes.push(RecentDelete { at: now, cluster, point: mark.point, cause });
     }
 
     /// What is left: each point as its cut, oldest first.

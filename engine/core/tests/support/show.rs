@@ -10,6 +10,9 @@ pub fn plan(plan: &Plan) -> String {
     for change in &plan.changes {
         let (sign, when) = match &change.action {
             Action::Create(create) => ("+", brief(create.point.slot)),
+            Action::Copy(copy) => (">", brief(copy.cut)),
+            Action::Tag(tag) => ("t", brief(tag.cut)),
+            Action::Lock(lock) => ("l", brief(lock.cut)),
             Action::Revive(mark) => ("<", brief(mark.cut)),
             Action::Expire(mark) => ("~", brief(mark.cut)),
             Action::Delete(mark) => ("-", brief(mark.cut)),

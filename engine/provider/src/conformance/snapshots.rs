@@ -98,9 +98,7 @@ pub async fn tags_are_added_replaced_and_removed(trial: &Trial<'_>) -> Result<()
     let store = &trial.capabilities.store;
     let made = trial.create_new(1).await?;
     let (id, born) = (&made.id, &made.tags);
-    let with = |pairs: &[(&str, &str)]| -> Tags {
-        pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
-    };
+    let with = |pairs: &[(&str, &str)]| -> Tags { pairs.iter().copied().collect() };
     let expect = async |step: &str, pairs: &[(&str, &str)]| {
         let mut wanted = born.clone();
         wanted.extend(with(pairs));
@@ -127,7 +125,7 @@ pub async fn a_delete_refuses_what_has_changed(trial: &Trial<'_>) -> Result<(), 
     let sweeper = &trial.capabilities.sweeper;
     let id = trial.create_new(1).await?.id;
     let before = trial.present(&id).await?;
-    let hold = Tags::from([(tags::HOLD.to_owned(), "1".to_owned())]);
+    let hold = Tags::from_iter([(tags::HOLD, "1")]);
     trial.capabilities.store.tag(&id, &hold).await.map_err(|e| failed("tag", &e))?;
     let now = trial.present(&id).await?;
     let stranger = DiskId::new("another-disk").map_err(|e| e.to_string())?;
@@ -156,7 +154,7 @@ pub async fn deleting_what_is_gone_succeeds(trial: &Trial<'_>) -> Result<(), Str
     };
     let again = trial.capabilities.sweeper.delete(&seen.id, &seen.disk, &seen.generation()).await;
     again.map_err(|e| failed("a second delete", &e))?;
-    let hold = Tags::from([(tags::HOLD.to_owned(), "1".to_owned())]);
+    let hold = Tags::from_iter([(tags::HOLD, "1")]);
     match trial.capabilities.store.tag(&made.id, &hold).await {
         Err(error) if error.class == ErrorClass::NotFound => Ok(()),
         Err(error) => Err(failed("tagging it was refused otherwise: it", &error)),

@@ -46,7 +46,7 @@ impl<'a> Trial<'a> {
         let point = self.point(number);
         let intent = Intent::of(cluster, PointClass::OnDemand, point, disk);
         let tags = tags::at_creation(cluster, PointClass::OnDemand, point, &intent);
-        CreateSnapshot { instance: instance.clone(), disk: disk.clone(), intent, tags }
+        CreateSnapshot { instance: instance.clone(), disk: disk.clone(), intent, tags, location: None }
     }
 
     /// The order to snapshot the fixture's disks in turn.

@@ -93,7 +93,7 @@ impl Inventory for LocalInventory {
             let shelf = Shelf::of(&place.root()?);
             let mut found = Vec::new();
             for id in ids(&shelf)? {
-                let carries = |tags: &backstay_core::tags::Tags| tags.get(INTENT) == Some(&intent.0);
+                let carries = |tags: &backstay_core::tags::Tags| tags.get(INTENT) == Some(intent.0.as_str());
                 found.extend(shelf.read(&id)?.filter(|record| carries(&record.tags)).map(|record| shelf.show(record)));
             }
             Ok(found)

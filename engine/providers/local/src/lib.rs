@@ -77,6 +77,8 @@ impl Opener for LocalOpener {
         Ok(Capabilities {
             inventory: Arc::new(inventory::LocalInventory { place: Arc::clone(&place) }),
             store: Arc::new(store::LocalStore { place: Arc::clone(&place) }),
+            locker: None,
+            restorer: None,
             sweeper: Arc::new(removal::LocalSweeper { place: Arc::clone(&place) }),
             databases: Some(Arc::new(databases::LocalDatabases { place, pass_file })),
             point_files: Some(point_files),

@@ -127,6 +127,8 @@ impl Shelf {
             tags: record.tags,
             size: record.size,
             encrypted: false,
+            kms_key: None,
+            location: None,
             locked_until: None,
         }
     }

@@ -46,7 +46,7 @@ impl Store for LocalStore {
 
     async fn untag(&self, id: &SnapshotId, keys: &[&str]) -> Result<(), ProviderError> {
         let keys: Vec<String> = keys.iter().map(|key| (*key).to_owned()).collect();
-        self.change_tags(id, move |all| all.retain(|key, _| !keys.contains(key))).await
+        self.change_tags(id, move |all| all.retain(|key, _| !keys.iter().any(|gone| gone == key))).await
     }
 }
 

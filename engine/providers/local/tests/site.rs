@@ -132,7 +132,7 @@ async fn tags_of_two_writers_are_all_kept() {
     site.store.untag(&made.id, &["w1-1", "never-there"]).await.unwrap();
     let Description::Present(seen) = describe(&site, &made.id).await else { panic!() };
     assert_eq!(seen.tags.len(), made.tags.len() + 19);
-    assert_eq!((seen.tags["w0-0"].as_str(), &seen.tags[INTENT]), ("2", &made.tags[INTENT]));
+    assert_eq!((&seen.tags["w0-0"], &seen.tags[INTENT]), ("2", &made.tags[INTENT]));
     assert_ne!(seen.generation(), before);
     // Repeating changes nothing.
     site.store.tag(&made.id, &tags(&[("w0-0", "2")])).await.unwrap();

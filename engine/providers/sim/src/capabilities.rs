@@ -170,9 +170,9 @@ fn part(order: &CreateSnapshot) -> NewPart {
 impl SimSite {
     /// The snapshot that an earlier call with this intent made. The cloud itself cannot tell: it has no token for it.
     fn adopt(&self, turn: &mut Turn<'_>, order: &CreateSnapshot) -> Result<Option<Snapshot>, ProviderError> {
-        let CreateSnapshot { instance, disk, intent, tags } = order;
+        let CreateSnapshot { instance, disk, intent, tags, .. } = order;
         let call = format!("snapshot disk `{disk}` of instance `{instance}`");
-        if tags.get(INTENT) != Some(&intent.0) || !tags.contains_key(MANAGED) {
+        if tags.get(INTENT) != Some(intent.0.as_str()) || !tags.contains_key(MANAGED) {
             let message = format!("{call}: its tags lack `{MANAGED}` or its intent, so no retry could find it");
             return Err(self.refuse(ErrorClass::Invalid, &message));
         }

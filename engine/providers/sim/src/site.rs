@@ -85,6 +85,8 @@ impl SimSite {
         Capabilities {
             inventory: self.clone(),
             store: self.clone(),
+            locker: None,
+            restorer: None,
             sweeper: self.clone(),
             databases: Some(Arc::new(Servers::of(self.clone()))),
             point_files: Some(self.clone()),

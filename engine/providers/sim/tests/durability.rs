@@ -98,7 +98,7 @@ fn two_processes_see_what_the_other_did() {
     let theirs = create(&other, "vol-wal", 1);
     assert_ne!(mine.id, theirs.id);
     now(one.store.tag(&theirs.id, &tag("x", "1"))).unwrap();
-    assert_eq!(describe(&other, &theirs.id).unwrap().tags["x"], "1");
+    assert_eq!(&describe(&other, &theirs.id).unwrap().tags["x"], "1");
     let refusal = refused(now(other.sweeper.delete(&theirs.id, &theirs.disk, &theirs.generation())));
     assert_eq!(refusal.0, ErrorClass::Busy, "it was tagged since");
     other.clock.as_ref().unwrap().advance_to(at(60)).unwrap();

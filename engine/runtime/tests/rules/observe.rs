@@ -81,6 +81,8 @@ impl Inventory for Script {
             tags: Tags::new(),
             size: 1,
             encrypted: false,
+            kms_key: None,
+            location: None,
             locked_until: None,
         })
     }
@@ -132,6 +134,8 @@ impl Opener for Scripts {
         Ok(Capabilities {
             inventory: script.clone(),
             store: script.clone(),
+            locker: None,
+            restorer: None,
             sweeper: script,
             databases: None,
             point_files: None,

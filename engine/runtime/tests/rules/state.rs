@@ -114,7 +114,12 @@ fn holds_and_deletes_are_read_and_old_deletes_are_forgotten() {
     let state = State(&store);
     let cluster = ClusterUid::new("orders-0001").unwrap();
     now(store.create("holds/orders-0001/20261123t000000z-1", b"{}")).unwrap();
-    let delete = |when: &str| RecentDelete { at: at(when), cluster: cluster.clone(), point: point() };
+    let delete = |when: &str| RecentDelete {
+        at: at(when),
+        cluster: cluster.clone(),
+        point: point(),
+        cause: backstay_core::plan::Cause::Config,
+    };
     for when in ["2026-11-20T08:00:00Z", "2026-11-23T08:00:00Z"] {
         now(state.count_delete(&delete(when))).unwrap();
         now(state.count_delete(&delete(when))).unwrap();

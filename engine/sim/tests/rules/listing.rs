@@ -52,7 +52,7 @@ fn a_snapshot_deleted_between_two_pages_neither_hides_nor_repeats_another() {
 fn only_snapshots_with_our_tag_are_listed_but_any_can_be_described() {
     let mut cloud = cloud();
     let foreign = |tags| Call::Meddle(Meddle::CreateForeign { disk: disk_id("vol-data"), tags });
-    let other = created(cloud.handle(at(0), foreign(Tags::from([("Name".into(), "x".into())]))));
+    let other = created(cloud.handle(at(0), foreign(Tags::from_iter([("Name", "x")]))));
     let forged = created(cloud.handle(at(0), foreign(ours("i"))));
     assert_eq!(list(&mut cloud, 0), forged);
     assert_eq!(describe(&mut cloud, 0, &other[0].id).unwrap(), other[0]);

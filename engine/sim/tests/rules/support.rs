@@ -81,7 +81,7 @@ pub(crate) fn intent(text: &str) -> Intent {
 }
 
 pub(crate) fn ours(intent: &str) -> Tags {
-    Tags::from([(MANAGED.into(), "1".into()), (INTENT.into(), intent.into())])
+    Tags::from_iter([(MANAGED, "1"), (INTENT, intent)])
 }
 
 pub(crate) fn part(disk: &str, intent: &str) -> NewPart {

@@ -183,7 +183,7 @@ fn only_what_is_ours_whole_and_finished_is_touched() {
             world.delete().snapshots.push(unknown);
         }),
         ("a snapshot of another cluster", &[3, 6], |world| {
-            let is_other = |s: &&backstay_core::observed::Snapshot| s.tags[tags::CLUSTER] == "uid-billing-db";
+            let is_other = |s: &&backstay_core::observed::Snapshot| &s.tags[tags::CLUSTER] == "uid-billing-db";
             let id = world.lab.snapshots().iter().find(is_other).unwrap().id.clone();
             let other = world.expect(&id);
             world.delete().snapshots.push(other);

@@ -55,6 +55,7 @@ fn deletes_that_the_clock_did_not_bring_stay_few() {
                 at: day(23) + SignedDuration::from_hours(2),
                 cluster: uid("orders-db"),
                 point: world.delete().point,
+                cause: Cause::Config,
             };
             world.lab.records().recent_deletes.push(delete);
             by_config(world);
@@ -65,6 +66,7 @@ fn deletes_that_the_clock_did_not_bring_stay_few() {
                 at: day(23) + SignedDuration::from_hours(1),
                 cluster: uid("orders-db"),
                 point: world.delete().point,
+                cause: Cause::Config,
             };
             world.lab.records().recent_deletes.push(delete);
             by_config(world);

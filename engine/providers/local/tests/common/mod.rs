@@ -41,7 +41,7 @@ pub(crate) fn order(instance: &str, disk: &str, hour: u32) -> CreateSnapshot {
     let point = point(hour);
     let intent = Intent::of(&cluster(), PointClass::Scheduled, point, &disk);
     let tags = at_creation(&cluster(), PointClass::Scheduled, point, &intent);
-    CreateSnapshot { instance: instance_id(instance), disk, intent, tags }
+    CreateSnapshot { instance: instance_id(instance), disk, intent, tags, location: None }
 }
 
 pub(crate) fn point(hour: u32) -> PointKey {

@@ -114,11 +114,11 @@ pub(crate) fn order(disk: &str, attempt: u32) -> CreateSnapshot {
     let point = PointKey { slot: at(0), attempt };
     let intent = Intent::of(&cluster(), PointClass::Scheduled, point, &disk);
     let tags = tags::at_creation(&cluster(), PointClass::Scheduled, point, &intent);
-    CreateSnapshot { instance, disk, intent, tags }
+    CreateSnapshot { instance, disk, intent, tags, location: None }
 }
 
 pub(crate) fn tag(key: &str, value: &str) -> Tags {
-    Tags::from([(key.to_owned(), value.to_owned())])
+    Tags::from_iter([(key, value)])
 }
 
 /// Runs what does not really wait.

@@ -1,0 +1,271 @@
+//! A snapshot's tags in one allocation: a fleet has millions of them, and most of their keys are ours.
+
+use super::{CLASS, CLUSTER, CUT, EXPIRE, HOLD, INTENT, MANAGED, PART, POINT, SEAL_1, SEAL_2, SLOT, SYSTEM, WAL};
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde::ser::{Serialize, Serializer};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// Our keys, in their order as texts: each is written as its place here.
+const OURS: [&str; 14] =
+    [CLASS, CLUSTER, CUT, EXPIRE, HOLD, INTENT, MANAGED, PART, POINT, SEAL_1, SEAL_2, SLOT, SYSTEM, WAL];
+/// Written before a key that is not ours.
+const FOREIGN: u8 = u8::MAX;
+
+/// Tags by key, ordered by key.
+///
+/// One after the other: the key (its place in [`OURS`], or [`FOREIGN`], its length and its bytes), the value's length and
+/// its bytes. Lengths are LEB128. Equal tags have equal bytes.
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
+pub struct Tags(Box<[u8]>);
+
+impl Tags {
+    /// No tags.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The value of a key.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&str> {
+        match OURS.binary_search(&key) {
+            Ok(place) => self.entries().find(|entry| usize::from(entry.code) == place).map(|entry| entry.value),
+            Err(_) => self.entries().find(|entry| entry.code == FOREIGN && entry.key == key).map(|entry| entry.value),
+        }
+    }
+
+    /// Whether there is such a key.
+    #[must_use]
+    pub fn contains_key(&self, key: &str) -> bool {
+        self.get(key).is_some()
+    }
+
+    /// Adds a tag, or replaces its value.
+    pub fn insert(&mut self, key: impl Into<String>, value: impl Into<String>) {
+        self.extend([(key.into(), value.into())]);
+    }
+
+    /// Removes a tag; whether it was there.
+    pub fn remove(&mut self, key: &str) -> bool {
+        let had = self.contains_key(key);
+        if had {
+            self.retain(|other, _| other != key);
+        }
+        had
+    }
+
+    /// Leaves only the tags that fit.
+    pub fn retain(&mut self, mut fits: impl FnMut(&str, &str) -> bool) {
+        *self = pack(self.iter().filter(|(key, value)| fits(key, value)));
+    }
+
+    /// Every tag, ordered by key.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.entries().map(|entry| (entry.key, entry.value))
+    }
+
+    /// Every key, in order.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.entries().map(|entry| entry.key)
+    }
+
+    /// Every value, in the order of the keys.
+    pub fn values(&self) -> impl Iterator<Item = &str> {
+        self.entries().map(|entry| entry.value)
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries().count()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn entries(&self) -> Entries<'_> {
+        Entries(&self.0)
+    }
+}
+
+struct Entry<'a> {
+    code: u8,
+    key: &'a str,
+    value: &'a str,
+}
+
+struct Entries<'a>(&'a [u8]);
+
+const PACKED: &str = "tags are packed by this module alone";
+
+impl<'a> Entries<'a> {
+    fn length(&mut self) -> usize {
+        let (mut length, mut shift) = (0, 0);
+        loop {
+            let (byte, rest) = self.0.split_first().expect(PACKED);
+            self.0 = rest;
+            length |= usize::from(byte & 0x7f) << shift;
+            shift += 7;
+            if byte & 0x80 == 0 {
+                return length;
+            }
+        }
+    }
+
+    fn text(&mut self) -> &'a str {
+        let length = self.length();
+        let (text, rest) = self.0.split_at(length);
+        self.0 = rest;
+        std::str::from_utf8(text).expect(PACKED)
+    }
+}
+
+impl<'a> Iterator for Entries<'a> {
+    type Item = Entry<'a>;
+
+    fn next(&mut self) -> Option<Entry<'a>> {
+        let (&code, rest) = self.0.split_first()?;
+        self.0 = rest;
+        let key = if code == FOREIGN { self.text() } else { OURS[usize::from(code)] };
+        Some(Entry { code, key, value: self.text() })
+    }
+}
+
+/// Packs tags that are ordered by key, each once.
+fn pack<'a>(tags: impl Iterator<Item = (&'a str, &'a str)>) -> Tags {
+    let mut bytes = Vec::with_capacity(512);
+    for (key, value) in tags {
+        match OURS.binary_search(&key) {
+            Ok(place) => bytes.push(u8::try_from(place).expect("there are few keys of ours")),
+            Err(_) => {
+                bytes.push(FOREIGN);
+                put(&mut bytes, key);
+            }
+        }
+        put(&mut bytes, value);
+    }
+    Tags(bytes.into_boxed_slice())
+}
+
+fn put(bytes: &mut Vec<u8>, text: &str) {
+    let mut length = text.len();
+    loop {
+        let low = u8::try_from(length & 0x7f).expect("seven bits fit");
+        length >>= 7;
+        bytes.push(if length == 0 { low } else { low | 0x80 });
+        if length == 0 {
+            break;
+        }
+    }
+    bytes.extend_from_slice(text.as_bytes());
+}
+
+impl<K: Into<String>, V: Into<String>> Extend<(K, V)> for Tags {
+    fn extend<I: IntoIterator<Item = (K, V)>>(&mut self, tags: I) {
+        let mut all: BTreeMap<String, String> =
+            self.iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+        all.extend(tags.into_iter().map(|(key, value)| (key.into(), value.into())));
+        *self = pack(all.iter().map(|(key, value)| (key.as_str(), value.as_str())));
+    }
+}
+
+impl<K: Into<String>, V: Into<String>> FromIterator<(K, V)> for Tags {
+    fn from_iter<I: IntoIterator<Item = (K, V)>>(tags: I) -> Self {
+        let mut all = Self::new();
+        all.extend(tags);
+        all
+    }
+}
+
+impl<'a> IntoIterator for &'a Tags {
+    type Item = (&'a str, &'a str);
+    type IntoIter = Box<dyn Iterator<Item = (&'a str, &'a str)> + 'a>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        Box::new(self.iter())
+    }
+}
+
+impl IntoIterator for Tags {
+    type Item = (String, String);
+    type IntoIter = std::vec::IntoIter<(String, String)>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        let all: Vec<_> = self.iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+        all.into_iter()
+    }
+}
+
+impl std::ops::Index<&str> for Tags {
+    type Output = str;
+
+    /// Panics if there is no such key.
+    fn index(&self, key: &str) -> &str {
+        self.get(key).unwrap_or_else(|| panic!("there is no tag `{key}`"))
+    }
+}
+
+impl fmt::Debug for Tags {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter()).finish()
+    }
+}
+
+impl Serialize for Tags {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.iter())
+    }
+}
+
+impl<'de> Deserialize<'de> for Tags {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+        impl<'de> Visitor<'de> for Reader {
+            type Value = Tags;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("tags: texts by text")
+            }
+            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Tags, M::Error> {
+                let mut tags: BTreeMap<String, String> = BTreeMap::new();
+                while let Some((key, value)) = map.next_entry()? {
+                    tags.insert(key, value);
+                }
+                Ok(pack(tags.iter().map(|(key, value)| (key.as_str(), value.as_str()))))
+            }
+        }
+        deserializer.deserialize_map(Reader)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packed_tags_are_a_map_ordered_by_key() {
+        assert!(OURS.is_sorted());
+        let long = "x".repeat(300);
+        let mut tags = Tags::new();
+        let mut map = BTreeMap::new();
+        for (key, value) in
+            [(SLOT, "s"), ("zone", ""), (CLASS, "c"), ("aws:a", long.as_str()), (SLOT, "again"), ("ünï", "ß")]
+        {
+            tags.insert(key, value);
+            map.insert(key, value);
+        }
+        assert_eq!(tags.iter().collect::<Vec<_>>(), map.clone().into_iter().collect::<Vec<_>>());
+        assert_eq!(
+            (tags.get(SLOT), tags.get("zone"), tags.get("none"), tags.get(CUT)),
+            (Some("again"), Some(""), None, None)
+        );
+        let json = serde_json::to_string(&tags).unwrap();
+        assert_eq!(json, serde_json::to_string(&map).unwrap());
+        assert_eq!(serde_json::from_str::<Tags>(&json).unwrap(), tags);
+        assert!(tags.remove("zone") && !tags.remove("zone"));
+        assert_eq!(tags.len(), 4);
+    }
+}
