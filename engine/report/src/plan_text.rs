@@ -115,9 +115,10 @@ fn changes(plan: &Plan, paint: Paint, out: &mut String) {
     if plan.changes.is_empty() {
         return;
     }
-    let mut of_kind: BTreeMap<(u8, Cause), usize> = BTreeMap::new();
+    let mut of_kind: BTreeMap<(u8, Cause), (&str, usize)> = BTreeMap::new();
     for change in &plan.changes {
-        *of_kind.entry((change.action.rank(), change.cause)).or_default() += 1;
+        let action = &change.action;
+        of_kind.entry((action.rank(), change.cause)).or_insert((action.verb(), 0)).1 += 1;
     }
     let mut written: BTreeMap<(u8, Cause), usize> = BTreeMap::new();
     let mut rows = Vec::new();
@@ -134,9 +135,8 @@ fn changes(plan: &Plan, paint: Paint, out: &mut String) {
         let [symbol, rest @ ..] = row.as_slice() else { continue };
         let _ = writeln!(out, "  {} {}", paint_symbol(paint, symbol), rest.join("  "));
     }
-    for ((rank, cause), total) in of_kind {
+    for ((_, cause), (verb, total)) in of_kind {
         if total > MOST_OF_A_KIND {
-            let verb = ["create", "revive", "expire", "delete"].get(usize::from(rank)).copied().unwrap_or("change");
             let left = count(total - MOST_OF_A_KIND);
             let _ = writeln!(out, "    … and {left} more to {verb} ({}); `show -json` has them all", cause.as_str());
         }
@@ -205,11 +205,12 @@ fn breakdown(plan: &Plan, out: &mut String) {
         return;
     }
     let mut parts = Vec::new();
-    for (verb, rank) in [("create", 0), ("revive", 1), ("expire", 2), ("delete", 3)] {
-        let number = plan.changes.iter().filter(|change| change.action.rank() == rank).count();
-        if number > 0 {
-            parts.push(format!("{} to {verb}", count(number)));
-        }
+    let mut of_verb: BTreeMap<u8, (&str, usize)> = BTreeMap::new();
+    for action in plan.changes.iter().map(|change| &change.action) {
+        of_verb.entry(action.rank()).or_insert((action.verb(), 0)).1 += 1;
+    }
+    for (verb, number) in of_verb.into_values() {
+        parts.push(format!("{} to {verb}", count(number)));
     }
     let mut causes = Vec::new();
     for cause in [Cause::Due, Cause::Config, Cause::Drift] {

@@ -137,7 +137,7 @@ pub async fn apply(context: &Context<'_>, plan: &VerifiedPlan, observed: &Observ
     let plan = plan.plan();
     let journal = Journal::open(context.store, context.clock, context.run);
     journal.write(Entry::Run { plan: plan.digest(), as_of: plan.basis.as_of }).await?;
-    let stopped_clocks = clocks::advance(context, plan.basis.as_of);
+    let stopped_clocks = clocks::advance(context, observed, plan.basis.as_of);
     sight_tombstones(context, observed).await?;
     let mut by_site: BTreeMap<&SiteName, ByCluster<'_>> = BTreeMap::new();
     for (index, change) in plan.changes.iter().enumerate() {

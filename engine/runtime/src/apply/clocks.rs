@@ -4,7 +4,7 @@ use super::Context;
 use crate::events::{Event, Silent};
 use crate::observe::read_pages;
 use backstay_core::name::SiteName;
-use backstay_core::observed::{Readiness, Snapshot};
+use backstay_core::observed::{Listing, Observed, Readiness, Snapshot};
 use backstay_provider::{ProviderError, VirtualClock};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
@@ -14,12 +14,16 @@ use std::sync::atomic::Ordering;
 const LONGEST_SETTLING: SignedDuration = SignedDuration::from_hours(2);
 
 /// Moves every clock that is ours to the plan's instant, since it stamps creation times; tells which could not be.
-pub(super) fn advance(context: &Context<'_>, as_of: Timestamp) -> BTreeMap<SiteName, String> {
+///
+/// The clock of a site that could not be read stays: nothing is done there, and where no site could be read the plan's instant is
+/// the host's, which may be months away from a made-up world's.
+pub(super) fn advance(context: &Context<'_>, observed: &Observed, as_of: Timestamp) -> BTreeMap<SiteName, String> {
     let mut stopped = BTreeMap::new();
     if context.cancelled.load(Ordering::SeqCst) {
         return stopped;
     }
-    for (site, clock) in context.sites.with_virtual_clock() {
+    let is_known = |site: &SiteName| matches!(observed.sites.get(site), Some(Listing::Complete(_)));
+    for (site, clock) in context.sites.with_virtual_clock().filter(|(site, _)| is_known(site)) {
         let is_behind = |clock: &dyn VirtualClock| Ok::<_, ProviderError>(clock.now()? < as_of);
         match is_behind(clock)
             .and_then(|is_behind| if is_behind { clock.advance_to(as_of).map(|()| true) } else { Ok(false) })
