@@ -84,6 +84,10 @@ fn complete(
     if parts.len() != total || !parts.iter().all(|part| owned.contains(&part.id)) {
         return None;
     }
+    // What an attempt left behind is sealed as such, so that it can go. It never makes a point (INVARIANTS.md 7).
+    if parts.iter().any(|s| tag(s, "backstay-part").is_some_and(|part| part.starts_with("unfinished-"))) {
+        return None;
+    }
     for number in 1..=total {
         let place = format!("-{number}of{total}");
         if parts.iter().filter(|s| tag(s, "backstay-part").is_some_and(|part| part.ends_with(&place))).count() != 1 {
