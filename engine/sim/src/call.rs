@@ -1,9 +1,10 @@
 //! What a simulated cloud can be asked, and what it answers.
 
+use crate::effect::Source;
 use crate::postgres::{Backup, FinishedBackup};
-use backstay_core::model::SimCall;
-use backstay_core::name::{DiskId, InstanceId, SnapshotId};
-use backstay_core::observed::{DatabaseState, Instance, Snapshot};
+use backstay_core::model::{LockMode, SimCall};
+use backstay_core::name::{DiskId, InstanceId, KmsKey, SnapshotId};
+use backstay_core::observed::{DatabaseState, Instance, Snapshot, Unmanaged};
 use backstay_core::tags::{Intent, Tags};
 use jiff::Timestamp;
 use std::collections::BTreeSet;
@@ -19,6 +20,11 @@ pub enum Call {
     },
     /// One page of all snapshots that carry [`backstay_core::tags::MANAGED`].
     ListSnapshots {
+        /// Where to go on.
+        page: Option<String>,
+    },
+    /// One page of all snapshots of attached disks that do not carry [`backstay_core::tags::MANAGED`].
+    ListUnmanaged {
         /// Where to go on.
         page: Option<String>,
     },
@@ -45,6 +51,17 @@ pub enum Call {
         instance: InstanceId,
         /// Its disks, each with its tags. (EC2 itself takes one set of tags for all of them.)
         parts: Vec<NewPart>,
+    },
+    /// A copy of another site's snapshot. A repeated call makes a second one, as [`Call::CreateSnapshot`] does.
+    CopySnapshot(NewCopy),
+    /// Locks a snapshot, or extends its lock.
+    LockSnapshot {
+        /// Which one.
+        id: SnapshotId,
+        /// Who can lift it.
+        mode: LockMode,
+        /// At least until here.
+        until: Timestamp,
     },
     /// Adds or replaces tags.
     Tag {
@@ -141,17 +158,32 @@ pub struct NewPart {
     pub tags: Tags,
 }
 
+/// The order to copy one snapshot here. The cloud itself knows no other: the caller vouches for the source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewCopy {
+    /// What is copied.
+    pub source: Source,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Whether it is encrypted: then the copy is too.
+    pub encrypted: bool,
+    /// The key that encrypts the copy.
+    pub kms_key: Option<KmsKey>,
+    /// The tags that the copy is born with: none is inherited.
+    pub tags: Tags,
+}
+
 impl Call {
     /// By which name a fault is declared for it; `None` for what cannot be made to fail.
     #[must_use]
     pub fn fault_name(&self) -> Option<SimCall> {
         match self {
             Self::ListInstances { .. } => Some(SimCall::ListInstances),
-            Self::ListSnapshots { .. } => Some(SimCall::ListSnapshots),
+            Self::ListSnapshots { .. } | Self::ListUnmanaged { .. } => Some(SimCall::ListSnapshots),
             // Both read a few snapshots now; a fault of the long listing must not make every create fail too.
             Self::DescribeSnapshot { .. } | Self::FindByIntent { .. } => Some(SimCall::Describe),
-            Self::CreateSnapshot { .. } | Self::CreateGroup { .. } => Some(SimCall::Create),
-            Self::Tag { .. } | Self::Untag { .. } => Some(SimCall::Tag),
+            Self::CreateSnapshot { .. } | Self::CreateGroup { .. } | Self::CopySnapshot(_) => Some(SimCall::Create),
+            Self::Tag { .. } | Self::Untag { .. } | Self::LockSnapshot { .. } => Some(SimCall::Tag),
             Self::DeleteSnapshot { .. } => Some(SimCall::Delete),
             Self::DatabaseStatus { .. }
             | Self::BeginBackup { .. }
@@ -171,6 +203,8 @@ impl fmt::Display for Call {
             Self::ListInstances { page: Some(_) } => f.write_str("list further instances"),
             Self::ListSnapshots { page: None } => f.write_str("list snapshots"),
             Self::ListSnapshots { page: Some(_) } => f.write_str("list further snapshots"),
+            Self::ListUnmanaged { page: None } => f.write_str("list the snapshots of others"),
+            Self::ListUnmanaged { page: Some(_) } => f.write_str("list further snapshots of others"),
             Self::DescribeSnapshot { id } => write!(f, "describe snapshot `{id}`"),
             Self::FindByIntent { intent } => write!(f, "find snapshots of intent `{intent}`"),
             Self::CreateSnapshot { instance, part } => {
@@ -179,6 +213,10 @@ impl fmt::Display for Call {
             Self::CreateGroup { instance, parts } => {
                 write!(f, "snapshot {} disks of instance `{instance}` together", parts.len())
             }
+            Self::CopySnapshot(NewCopy { source, .. }) => {
+                write!(f, "copy snapshot `{}` of site `{}`", source.snapshot, source.site)
+            }
+            Self::LockSnapshot { id, until, .. } => write!(f, "lock snapshot `{id}` until {until}"),
             Self::Tag { id, .. } => write!(f, "tag snapshot `{id}`"),
             Self::Untag { id, .. } => write!(f, "untag snapshot `{id}`"),
             Self::DeleteSnapshot { id } => write!(f, "delete snapshot `{id}`"),
@@ -220,6 +258,10 @@ pub enum Reply {
     Instances(Page<Instance>),
     /// To [`Call::ListSnapshots`].
     Snapshots(Page<Snapshot>),
+    /// To [`Call::ListUnmanaged`].
+    Unmanaged(Page<Unmanaged>),
+    /// To [`Call::LockSnapshot`]: when the lock ends.
+    Locked(Timestamp),
     /// To [`Call::DescribeSnapshot`].
     Snapshot(Box<Snapshot>),
     /// To [`Call::FindByIntent`].

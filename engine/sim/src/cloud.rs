@@ -6,7 +6,7 @@ use crate::error::{SimError, SimErrorKind};
 use crate::paging::Cursor;
 use crate::postgres::Backup;
 use crate::profile::Profile;
-use crate::reads::{INSTANCES, SNAPSHOTS};
+use crate::reads::{INSTANCES, SNAPSHOTS, UNMANAGED};
 use crate::shelf::Shelf;
 use crate::world::World;
 use backstay_core::model::{SimFailure, SimFault};
@@ -165,6 +165,7 @@ impl Cloud {
             Effect::Untagged { id, keys, .. } => {
                 self.shelf.retag(id, |all| all.retain(|key, _| !keys.contains(key)))?;
             }
+            Effect::Locked { id, lock, .. } => self.shelf.lock(id, *lock)?,
             Effect::Deleted { id, .. } => self.shelf.remove(id)?,
             Effect::ClockAdvanced { to } => self.advanced = self.advanced.max(Some(*to)),
             Effect::ServerStopped { instance, .. } => {
@@ -221,6 +222,7 @@ impl Cloud {
         match call {
             Call::ListInstances { page } => Decision::answer(self.list_instances(page.as_deref())),
             Call::ListSnapshots { page } => Decision::answer(self.list_snapshots(now, page.as_deref())),
+            Call::ListUnmanaged { page } => Decision::answer(self.list_unmanaged(page.as_deref())),
             Call::DescribeSnapshot { id } => {
                 Decision::answer(self.find(id).map(|snapshot| Reply::Snapshot(Box::new(snapshot.shown(now)))))
             }
@@ -232,6 +234,13 @@ impl Cloud {
                 Decision::created(self.accept(now, instance, std::slice::from_ref(part), fails), now)
             }
             Call::CreateGroup { instance, parts } => Decision::created(self.accept(now, instance, parts, fails), now),
+            Call::CopySnapshot(order) => {
+                Decision::created(self.begin_copy(now, order, fails).map(|copy| vec![copy]), now)
+            }
+            Call::LockSnapshot { id, mode, until } => match self.lock(now, id, *mode, *until) {
+                Ok((effect, until)) => Decision { effect, answer: Ok(Reply::Locked(until)) },
+                Err(error) => Decision::answer(Err(error)),
+            },
             Call::Tag { id, tags } => Decision::done(self.add_tags(now, id, tags)),
             Call::Untag { id, keys } => Decision::done(self.remove_tags(now, id, keys)),
             Call::DeleteSnapshot { id } => Decision::done(self.delete(now, id)),
@@ -278,10 +287,13 @@ impl Cloud {
         let page = match call {
             Call::ListInstances { page } => Cursor::read(INSTANCES, page.as_deref()).map(|cursor| cursor.number),
             Call::ListSnapshots { page } => Cursor::read(SNAPSHOTS, page.as_deref()).map(|cursor| cursor.number),
+            Call::ListUnmanaged { page } => Cursor::read(UNMANAGED, page.as_deref()).map(|cursor| cursor.number),
             Call::DescribeSnapshot { .. }
             | Call::FindByIntent { .. }
             | Call::CreateSnapshot { .. }
             | Call::CreateGroup { .. }
+            | Call::CopySnapshot(_)
+            | Call::LockSnapshot { .. }
             | Call::Tag { .. }
             | Call::Untag { .. }
             | Call::DeleteSnapshot { .. }
@@ -307,6 +319,7 @@ impl Cloud {
         let changes = match call {
             Call::ListInstances { .. }
             | Call::ListSnapshots { .. }
+            | Call::ListUnmanaged { .. }
             | Call::DescribeSnapshot { .. }
             | Call::FindByIntent { .. }
             | Call::DatabaseStatus { .. }
@@ -315,6 +328,8 @@ impl Cloud {
             | Call::ReadWal { .. } => false,
             Call::CreateSnapshot { .. }
             | Call::CreateGroup { .. }
+            | Call::CopySnapshot(_)
+            | Call::LockSnapshot { .. }
             | Call::Tag { .. }
             | Call::Untag { .. }
             | Call::DeleteSnapshot { .. }
@@ -325,7 +340,7 @@ impl Cloud {
         SimError::new(kind, "ConnectionReset", "the connection broke before the answer came")
     }
 
-    fn find(&self, id: &SnapshotId) -> Result<&SnapshotRecord, SimError> {
+    pub(crate) fn find(&self, id: &SnapshotId) -> Result<&SnapshotRecord, SimError> {
         let codes = &self.profile.codes;
         self.shelf
             .get(id)
@@ -353,7 +368,11 @@ impl Cloud {
     }
 
     fn delete(&self, now: Timestamp, id: &SnapshotId) -> Result<Option<Effect>, SimError> {
-        self.find(id)?;
+        let snapshot = self.find(id)?;
+        if snapshot.is_locked(now) {
+            let message = format!("the snapshot `{id}` is locked: wait until its lock has ended");
+            return Err(SimError::new(SimErrorKind::Locked, self.profile.codes.locked, message));
+        }
         Ok(Some(Effect::Deleted { at: now, id: id.clone() }))
     }
 }

@@ -33,12 +33,7 @@ impl Cloud {
             self.check_rate(now, &part.disk)?;
             self.check_pending(now, &part.disk)?;
         }
-        let quota = self.profile.snapshot_quota;
-        if self.shelf.len() + parts.len() > quota {
-            let message =
-                format!("the account `{}` has all the {quota} snapshots that it may have", self.world.account);
-            return Err(SimError::new(SimErrorKind::QuotaExceeded, codes.too_many_snapshots, message));
-        }
+        self.check_quota(parts.len())?;
         (0..).zip(parts).map(|(place, part)| self.begin_snapshot(now, place, part, fails)).collect()
     }
 
@@ -61,7 +56,19 @@ impl Cloud {
             tags: part.tags.clone(),
             size: disk.bytes(),
             encrypted: disk.encrypted,
+            kms_key: None,
+            copied: None,
+            lock: None,
         })
+    }
+
+    pub(crate) fn check_quota(&self, more: usize) -> Result<(), SimError> {
+        let quota = self.profile.snapshot_quota;
+        if self.shelf.len() + more <= quota {
+            return Ok(());
+        }
+        let message = format!("the account `{}` has all the {quota} snapshots that it may have", self.world.account);
+        Err(SimError::new(SimErrorKind::QuotaExceeded, self.profile.codes.too_many_snapshots, message))
     }
 
     fn check_attached(&self, instance: &InstanceId, disk: &DiskId) -> Result<(), SimError> {
@@ -139,7 +146,7 @@ impl Cloud {
     }
 
     /// The account is part of it, so that two sites of one seed do not give the same ids.
-    fn snapshot_id(&self, place: u64) -> SnapshotId {
+    pub(crate) fn snapshot_id(&self, place: u64) -> SnapshotId {
         let number = self.shelf.ever() + place;
         let text = format!("backstay sim {} {} snapshot {number}\n", self.seed, self.world.account);
         let digits = data_encoding::HEXLOWER.encode(&Sha256::digest(text.as_bytes()));

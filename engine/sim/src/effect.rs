@@ -1,6 +1,7 @@
 //! What calls change: the whole durable state of a simulated site is its effects, in order.
 
-use backstay_core::name::{DiskId, InstanceId, SnapshotId};
+use backstay_core::model::LockMode;
+use backstay_core::name::{DiskId, InstanceId, KmsKey, SiteName, SnapshotId};
 use backstay_core::observed::{Readiness, Snapshot};
 use backstay_core::tags::Tags;
 use jiff::Timestamp;
@@ -33,6 +34,15 @@ pub enum Effect {
         id: SnapshotId,
         /// Only those that were there.
         keys: BTreeSet<String>,
+    },
+    /// A snapshot was locked, or its lock was extended.
+    Locked {
+        /// When.
+        at: Timestamp,
+        /// Which one.
+        id: SnapshotId,
+        /// Its lock from now on.
+        lock: LockRecord,
     },
     /// A snapshot was deleted, by us or behind our back.
     Deleted {
@@ -72,6 +82,7 @@ impl Effect {
             }
             Self::Tagged { at, .. }
             | Self::Untagged { at, .. }
+            | Self::Locked { at, .. }
             | Self::Deleted { at, .. }
             | Self::ServerStopped { at, .. }
             | Self::ServerStarted { at, .. } => *at,
@@ -111,6 +122,37 @@ pub struct SnapshotRecord {
     pub size: u64,
     /// Whether it is encrypted.
     pub encrypted: bool,
+    /// The key that encrypts it, where the order named one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kms_key: Option<KmsKey>,
+    /// Where it was copied from, if it is a copy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub copied: Option<Source>,
+    /// Its lock, also one that has run out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lock: Option<LockRecord>,
+}
+
+/// The snapshot that a copy is made of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Source {
+    /// The site that it lies at.
+    pub site: SiteName,
+    /// Its id there.
+    pub snapshot: SnapshotId,
+    /// Its disk there.
+    pub disk: DiskId,
+}
+
+/// A lock: until it ends, the snapshot cannot be deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LockRecord {
+    /// Who could lift it.
+    pub mode: LockMode,
+    /// When it began.
+    pub from: Timestamp,
+    /// When it ends.
+    pub until: Timestamp,
 }
 
 impl SnapshotRecord {
@@ -124,6 +166,12 @@ impl SnapshotRecord {
         }
     }
 
+    /// Whether a lock forbids its deletion at an instant.
+    #[must_use]
+    pub fn is_locked(&self, now: Timestamp) -> bool {
+        self.lock.is_some_and(|lock| now < lock.until)
+    }
+
     /// The snapshot as a listing shows it at an instant.
     #[must_use]
     pub fn shown(&self, now: Timestamp) -> Snapshot {
@@ -135,9 +183,9 @@ impl SnapshotRecord {
             tags: self.tags.clone(),
             size: self.size,
             encrypted: self.encrypted,
-            kms_key: None,
+            kms_key: self.kms_key.clone(),
             location: None,
-            locked_until: None,
+            locked_until: self.lock.map(|lock| lock.until),
         }
     }
 }

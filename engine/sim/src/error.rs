@@ -16,6 +16,8 @@ pub enum SimErrorKind {
     Busy,
     /// A quota is used up.
     QuotaExceeded,
+    /// A lock forbids it.
+    Locked,
     /// The credentials do not allow it.
     Denied,
     /// The request can never succeed.

@@ -12,9 +12,11 @@
 
 mod call;
 mod cloud;
+mod copy;
 mod create;
 mod effect;
 mod error;
+mod lock;
 mod paging;
 mod postgres;
 mod profile;
@@ -22,10 +24,10 @@ mod reads;
 mod shelf;
 mod world;
 
-pub use call::{Call, Meddle, NewPart, Page, Reply};
+pub use call::{Call, Meddle, NewCopy, NewPart, Page, Reply};
 pub use cloud::{CallRecord, Cloud, Decision, Settings};
-pub use effect::{Contradiction, Effect, SnapshotRecord};
+pub use effect::{Contradiction, Effect, LockRecord, SnapshotRecord, Source};
 pub use error::{SimError, SimErrorKind};
 pub use postgres::{Backup, FinishedBackup, SEGMENT_SIZE, VERSION, wal_position};
-pub use profile::{Codes, Profile, ReadyTime, UnknownProfile};
+pub use profile::{Codes, CopyDisk, LockGrain, Profile, ReadyTime, UnknownProfile};
 pub use world::{InvalidWorld, World};

@@ -1,5 +1,7 @@
 //! Whose rules a simulated cloud follows, as data.
 
+use backstay_core::capabilities::{Copies, LockRules};
+use backstay_core::model::LockMode;
 use backstay_core::time::Duration;
 use jiff::SignedDuration;
 
@@ -26,6 +28,14 @@ pub struct Profile {
     pub pending_per_disk: usize,
     /// How long to wait between two creates of one disk.
     pub create_interval: Duration,
+    /// How copies come here.
+    pub copies: Copies,
+    /// What the listing shows as a copy's disk.
+    pub copy_disk: CopyDisk,
+    /// Which locks there are; `None` where there are none.
+    pub lock: Option<LockRules>,
+    /// How exactly a lock's end is kept.
+    pub lock_grain: LockGrain,
     /// How many snapshots the account may have.
     pub snapshot_quota: usize,
     /// How many tags a snapshot may have.
@@ -38,6 +48,28 @@ pub struct Profile {
     pub reserved_tag_prefix: &'static str,
     /// What its refusals are called.
     pub codes: Codes,
+}
+
+/// What a listing shows as a copy's disk: matching a copy to its source by it would be wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CopyDisk {
+    /// An id that means nothing.
+    Arbitrary(&'static str),
+    /// The source snapshot's id.
+    SourceSnapshot,
+    /// The disk that the source was taken of.
+    SourceDisk,
+}
+
+/// How exactly a lock's end is kept. It never ends before the instant that was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LockGrain {
+    /// To the instant.
+    Exact,
+    /// In whole days from the call.
+    DaysFromCall,
+    /// In whole days from when the lock began, also where it is extended.
+    DaysFromStart,
 }
 
 /// How long a snapshot takes until it can be restored.
@@ -76,6 +108,14 @@ pub struct Codes {
     pub too_many_pending: &'static str,
     /// Too soon after the last create of that disk.
     pub too_soon: &'static str,
+    /// Too many copies on their way.
+    pub too_many_copies: &'static str,
+    /// There is no such call.
+    pub unsupported: &'static str,
+    /// A lock forbids it.
+    pub locked: &'static str,
+    /// The snapshot's state forbids it.
+    pub wrong_state: &'static str,
     /// The account has all the snapshots that it may have.
     pub too_many_snapshots: &'static str,
     /// Too many tags.
@@ -126,6 +166,13 @@ impl Profile {
             atomic_group: true,
             pending_per_disk: 5,
             create_interval: Duration::seconds(15),
+            copies: Copies::Queued { parallel: 20, in_order: false },
+            copy_disk: CopyDisk::Arbitrary("vol-ffffffff"),
+            lock: Some(LockRules {
+                modes: &[LockMode::Governance, LockMode::Compliance],
+                longest: Duration::days(36_500),
+            }),
+            lock_grain: LockGrain::Exact,
             snapshot_quota: 100_000,
             tags: 50,
             tag_key: 127,
@@ -138,6 +185,10 @@ impl Profile {
                 not_attached: "InvalidAttachment.NotFound",
                 too_many_pending: "ConcurrentSnapshotLimitExceeded",
                 too_soon: "SnapshotCreationPerVolumeRateExceeded",
+                too_many_copies: "ResourceLimitExceeded",
+                unsupported: "UnsupportedOperation",
+                locked: "SnapshotLocked",
+                wrong_state: "IncorrectState",
                 too_many_snapshots: "SnapshotLimitExceeded",
                 too_many_tags: "TagLimitExceeded",
                 invalid_value: "InvalidParameterValue",

@@ -6,7 +6,7 @@ use crate::error::{SimError, SimErrorKind};
 use crate::paging::Cursor;
 use crate::world::{Machine, Server};
 use backstay_core::name::{InstanceId, SnapshotId};
-use backstay_core::observed::{DatabaseState, Instance};
+use backstay_core::observed::{DatabaseState, Instance, Unmanaged};
 use backstay_core::tags::MANAGED;
 use jiff::Timestamp;
 use std::ops::Bound;
@@ -15,6 +15,8 @@ use std::ops::Bound;
 pub(crate) const INSTANCES: &str = "instances";
 /// The listing of snapshots, as its page tokens name it.
 pub(crate) const SNAPSHOTS: &str = "snapshots";
+/// The listing of others' snapshots, as its page tokens name it.
+pub(crate) const UNMANAGED: &str = "unmanaged";
 
 impl Cloud {
     pub(crate) fn list_instances(&self, token: Option<&str>) -> Result<Reply, SimError> {
@@ -44,6 +46,26 @@ impl Cloud {
         let page = self.page(SNAPSHOTS, &cursor, ours, |snapshot| snapshot.id.as_str());
         let items = page.items.into_iter().map(|snapshot| snapshot.shown(now)).collect();
         Ok(Reply::Snapshots(Page { items, next: page.next }))
+    }
+
+    /// A copy's disk is none of this site's: it is never among them.
+    pub(crate) fn list_unmanaged(&self, token: Option<&str>) -> Result<Reply, SimError> {
+        let cursor = self.cursor(UNMANAGED, token)?;
+        let after = match &cursor.after {
+            Some(id) => Some(SnapshotId::new(id).map_err(|_| self.bad_token())?),
+            None => None,
+        };
+        let others = self.shelf.after(after.as_ref()).filter(|snapshot| {
+            !snapshot.tags.contains_key(MANAGED) && self.world.attached.contains_key(&snapshot.disk)
+        });
+        let page = self.page(UNMANAGED, &cursor, others, |snapshot| snapshot.id.as_str());
+        let shown = page.items.into_iter().map(|snapshot| Unmanaged {
+            id: snapshot.id.clone(),
+            disk: snapshot.disk.clone(),
+            created: snapshot.created,
+            size: snapshot.size,
+        });
+        Ok(Reply::Unmanaged(Page { items: shown.collect(), next: page.next }))
     }
 
     fn cursor(&self, listing: &str, token: Option<&str>) -> Result<Cursor, SimError> {

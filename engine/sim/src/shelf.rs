@@ -1,6 +1,6 @@
 //! All snapshots of a simulated cloud, with the indices that its rules need.
 
-use crate::effect::{Contradiction, SnapshotRecord};
+use crate::effect::{Contradiction, LockRecord, SnapshotRecord};
 use backstay_core::name::{DiskId, SnapshotId};
 use backstay_core::tags::{INTENT, Tags};
 use jiff::Timestamp;
@@ -79,6 +79,12 @@ impl Shelf {
         change(&mut snapshot.tags);
         self.index_intent(&snapshot);
         self.snapshots.insert(id.clone(), snapshot);
+        Ok(())
+    }
+
+    pub(crate) fn lock(&mut self, id: &SnapshotId, lock: LockRecord) -> Result<(), Contradiction> {
+        let snapshot = self.snapshots.get_mut(id).ok_or_else(|| Contradiction::Missing(id.clone()))?;
+        snapshot.lock = Some(lock);
         Ok(())
     }
 

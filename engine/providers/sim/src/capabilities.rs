@@ -2,13 +2,13 @@
 
 use crate::site::{SimSite, Turn};
 use async_trait::async_trait;
-use backstay_core::model::ProviderKind;
+use backstay_core::model::{LockMode, ProviderKind};
 use backstay_core::name::{ClusterUid, DiskId, SnapshotId};
-use backstay_core::observed::{Generation, Instance, SiteClock, Snapshot};
+use backstay_core::observed::{Generation, Instance, SiteClock, Snapshot, Unmanaged};
 use backstay_core::tags::{INTENT, Intent, MANAGED, PointKey, Tags};
 use backstay_provider::{
-    CreateSnapshot, Created, Description, ErrorClass, Inventory, Page, PageToken, PointFileId, PointFiles,
-    ProviderError, SiteFacts, Store, Sweeper, VirtualClock,
+    CopySnapshot, CreateSnapshot, Created, Description, ErrorClass, Inventory, Locker, Page, PageToken, PointFileId,
+    PointFiles, ProviderError, SiteFacts, Store, Sweeper, VirtualClock,
 };
 use backstay_sim::{Call, NewPart, Reply, SimErrorKind};
 use bytes::Bytes;
@@ -46,6 +46,13 @@ impl Inventory for SimSite {
 
     async fn snapshots(&self, token: Option<PageToken>) -> Result<Page<Snapshot>, ProviderError> {
         let Reply::Snapshots(found) = self.look()?.call(Call::ListSnapshots { page: token.map(|t| t.0) })? else {
+            unreachable!("{ANSWERS}");
+        };
+        Ok(page(found))
+    }
+
+    async fn unmanaged(&self, token: Option<PageToken>) -> Result<Page<Unmanaged>, ProviderError> {
+        let Reply::Unmanaged(found) = self.look()?.call(Call::ListUnmanaged { page: token.map(|t| t.0) })? else {
             unreachable!("{ANSWERS}");
         };
         Ok(page(found))
@@ -108,6 +115,10 @@ impl Store for SimSite {
         Ok(found.into_iter().map(Created::Adopted).collect())
     }
 
+    async fn copy(&self, order: &CopySnapshot) -> Result<Created, ProviderError> {
+        self.take_copy(order)
+    }
+
     async fn tag(&self, id: &SnapshotId, tags: &Tags) -> Result<(), ProviderError> {
         self.act()?.call(Call::Tag { id: id.clone(), tags: tags.clone() }).map(|_| ())
     }
@@ -115,6 +126,17 @@ impl Store for SimSite {
     async fn untag(&self, id: &SnapshotId, keys: &[&str]) -> Result<(), ProviderError> {
         let keys = keys.iter().map(|key| (*key).to_owned()).collect();
         self.act()?.call(Call::Untag { id: id.clone(), keys }).map(|_| ())
+    }
+}
+
+#[async_trait]
+impl Locker for SimSite {
+    async fn lock(&self, id: &SnapshotId, mode: LockMode, until: Timestamp) -> Result<Timestamp, ProviderError> {
+        let call = Call::LockSnapshot { id: id.clone(), mode, until };
+        let Reply::Locked(until) = self.act()?.call(call)? else {
+            unreachable!("{ANSWERS}");
+        };
+        Ok(until)
     }
 }
 
@@ -172,10 +194,7 @@ impl SimSite {
     fn adopt(&self, turn: &mut Turn<'_>, order: &CreateSnapshot) -> Result<Option<Snapshot>, ProviderError> {
         let CreateSnapshot { instance, disk, intent, tags, .. } = order;
         let call = format!("snapshot disk `{disk}` of instance `{instance}`");
-        if tags.get(INTENT) != Some(intent.0.as_str()) || !tags.contains_key(MANAGED) {
-            let message = format!("{call}: its tags lack `{MANAGED}` or its intent, so no retry could find it");
-            return Err(self.refuse(ErrorClass::Invalid, &message));
-        }
+        self.check_findable(&call, intent, tags)?;
         // Of several, the oldest: they come in that order.
         let found = turn.by_intent(intent)?.into_iter().next();
         match found {
@@ -187,13 +206,22 @@ impl SimSite {
         }
     }
 
-    fn refuse(&self, class: ErrorClass, message: &str) -> ProviderError {
+    /// Refuses tags by which no retry could find its own work.
+    pub(crate) fn check_findable(&self, call: &str, intent: &Intent, tags: &Tags) -> Result<(), ProviderError> {
+        if tags.get(INTENT) == Some(intent.0.as_str()) && tags.contains_key(MANAGED) {
+            return Ok(());
+        }
+        let message = format!("{call}: its tags lack `{MANAGED}` or its intent, so no retry could find it");
+        Err(self.refuse(ErrorClass::Invalid, &message))
+    }
+
+    pub(crate) fn refuse(&self, class: ErrorClass, message: &str) -> ProviderError {
         ProviderError::new(class, format!("site `{}`: {message}", self.name()))
     }
 }
 
 impl Turn<'_> {
-    fn describe(&mut self, id: &SnapshotId) -> Result<Description, ProviderError> {
+    pub(crate) fn describe(&mut self, id: &SnapshotId) -> Result<Description, ProviderError> {
         let call = Call::DescribeSnapshot { id: id.clone() };
         let shown = call.to_string();
         match self.try_call(call)? {
@@ -204,7 +232,7 @@ impl Turn<'_> {
         }
     }
 
-    fn by_intent(&mut self, intent: &Intent) -> Result<Vec<Snapshot>, ProviderError> {
+    pub(crate) fn by_intent(&mut self, intent: &Intent) -> Result<Vec<Snapshot>, ProviderError> {
         let Reply::Found(found) = self.call(Call::FindByIntent { intent: intent.clone() })? else {
             unreachable!("{ANSWERS}");
         };

@@ -7,6 +7,7 @@
 //! `points/` the files beside labelled points. A read-only call makes no file.
 
 mod capabilities;
+mod copies;
 mod databases;
 mod durable;
 mod journal;
@@ -30,13 +31,14 @@ pub type HostClock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 #[derive(Clone)]
 pub struct SimOpener {
     host: HostClock,
+    sites: site::Sites,
 }
 
 impl SimOpener {
     /// An opener whose sites without a virtual clock follow this clock.
     #[must_use]
     pub fn new(host: HostClock) -> Self {
-        Self { host }
+        Self { host, sites: site::Sites::default() }
     }
 }
 
@@ -48,6 +50,6 @@ impl fmt::Debug for SimOpener {
 
 impl Opener for SimOpener {
     fn open(&self, site: &Site, home: Home<'_>) -> Result<Capabilities, ProviderError> {
-        SimSite::open(site, home, self.host.clone()).map(|site| site.capabilities())
+        SimSite::open_beside(site, home, self.host.clone(), &self.sites).map(|site| site.capabilities())
     }
 }

@@ -15,8 +15,22 @@ use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::File;
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+/// The sites that one opener has open, by their directory: a copy finds its source among them.
+#[derive(Clone, Default)]
+pub(crate) struct Sites(Arc<Mutex<BTreeMap<PathBuf, Weak<SimSite>>>>);
+
+impl Sites {
+    fn add(&self, directory: PathBuf, site: &Arc<SimSite>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(directory, Arc::downgrade(site));
+    }
+
+    fn get(&self, directory: &Path) -> Option<Arc<SimSite>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(directory).and_then(Weak::upgrade)
+    }
+}
 
 /// One simulated site, open.
 pub struct SimSite {
@@ -25,6 +39,9 @@ pub struct SimSite {
     settings: Settings,
     world_path: PathBuf,
     is_virtual: bool,
+    /// Where the sites of this fleet lie.
+    directories: PathBuf,
+    neighbours: Sites,
     host: HostClock,
     journal: Journal,
     pub(crate) points: Points,
@@ -52,8 +69,19 @@ impl fmt::Debug for SimSite {
 impl SimSite {
     /// Opens a site: reads its world file, and nothing else yet.
     ///
-    /// Errors are of class `Invalid` and name the site and the file.
+    /// Errors are of class `Invalid` and name the site and the file. A site that is opened so knows no other: it takes no
+    /// copies. Those of one [`crate::SimOpener`] know each other.
     pub fn open(site: &Site, home: Home<'_>, host: HostClock) -> Result<Arc<Self>, ProviderError> {
+        Self::open_beside(site, home, host, &Sites::default())
+    }
+
+    /// Opens a site beside others, as [`SimSite::open`] does.
+    pub(crate) fn open_beside(
+        site: &Site,
+        home: Home<'_>,
+        host: HostClock,
+        neighbours: &Sites,
+    ) -> Result<Arc<Self>, ProviderError> {
         let refuse = |problem: String| ProviderError::invalid(format!("site `{}`: {problem}", site.name));
         let Provider::Sim(sim) = &site.provider else {
             return Err(refuse(format!("it is of kind `{}`, not `sim`", site.kind())));
@@ -63,20 +91,34 @@ impl SimSite {
         let world = WorldFile::load(&world_path).map_err(|error| refuse(error.to_string()))?;
         let settings =
             Settings { seed: site_seed(&site.name, sim.seed), faults: sim.faults.clone(), page_size: sim.page_size };
-        let directory = home.state.join("sim").join(site.name.as_str());
+        let directories = home.state.join("sim");
+        let directory = directories.join(site.name.as_str());
         let cloud = Cloud::new(profile.clone(), world.world.clone(), settings.clone());
-        Ok(Arc::new(Self {
+        let opened = Arc::new(Self {
             name: site.name.clone(),
             profile,
             settings,
             world_path,
             is_virtual: sim.virtual_clock,
+            directories,
+            neighbours: neighbours.clone(),
             host,
             journal: Journal::at(directory.join("effects.jsonl")),
             points: Points::new(site.name.clone(), directory.join("points")),
             live: Mutex::new(Live { cloud, cursor: Cursor::default(), world, recorded: None }),
             backups: Mutex::default(),
-        }))
+        });
+        neighbours.add(directory, &opened);
+        Ok(opened)
+    }
+
+    /// Another site that the same opener has open.
+    pub(crate) fn neighbour(&self, name: &SiteName) -> Option<Arc<Self>> {
+        self.neighbours.get(&self.directories.join(name.as_str()))
+    }
+
+    pub(crate) fn profile(&self) -> &Profile {
+        &self.profile
     }
 
     /// What the engine gets of it.
@@ -85,7 +127,7 @@ impl SimSite {
         Capabilities {
             inventory: self.clone(),
             store: self.clone(),
-            locker: None,
+            locker: if self.profile.lock.is_some() { Some(self.clone()) } else { None },
             restorer: None,
             sweeper: self.clone(),
             databases: Some(Arc::new(Servers::of(self.clone()))),
@@ -101,6 +143,8 @@ impl SimSite {
             Reply::Done
             | Reply::Instances(_)
             | Reply::Snapshots(_)
+            | Reply::Unmanaged(_)
+            | Reply::Locked(_)
             | Reply::Snapshot(_)
             | Reply::Found(_)
             | Reply::Database(_)
@@ -288,6 +332,7 @@ impl SimSite {
             SimErrorKind::Throttled { after } => ErrorClass::Throttled { after },
             SimErrorKind::Busy => ErrorClass::Busy,
             SimErrorKind::QuotaExceeded => ErrorClass::QuotaExceeded,
+            SimErrorKind::Locked => ErrorClass::Locked,
             SimErrorKind::Denied => ErrorClass::Denied,
             SimErrorKind::Invalid => ErrorClass::Invalid,
             SimErrorKind::Unavailable => ErrorClass::Unavailable,

@@ -1,0 +1,71 @@
+//! Copies from one simulated site to another.
+
+use crate::site::SimSite;
+use backstay_core::capabilities::Copies;
+use backstay_core::observed::{Readiness, Snapshot};
+use backstay_provider::{CopySnapshot, Created, Description, ErrorClass, ProviderError};
+use backstay_sim::{Call, NewCopy, Reply, Source};
+
+impl SimSite {
+    /// Adopts the copy of an earlier call, or looks at the source and orders one.
+    ///
+    /// The source is looked at before this site is locked: two sites that copy from each other never wait for each other.
+    pub(crate) fn take_copy(&self, order: &CopySnapshot) -> Result<Created, ProviderError> {
+        let call = format!("copy snapshot `{}` of site `{}`", order.source.id, order.from);
+        match self.profile().copies {
+            Copies::Queued { .. } => {}
+            Copies::None | Copies::PlacedAtCreation => {
+                return Err(self.refuse(ErrorClass::Invalid, &format!("{call}: this site makes no copies")));
+            }
+        }
+        self.check_findable(&call, &order.intent, &order.tags)?;
+        if let Some(copy) = self.look()?.by_intent(&order.intent)?.into_iter().next() {
+            return Ok(Created::Adopted(copy));
+        }
+        let source = self.ready_source(&call, order)?;
+        let mut turn = self.act()?;
+        // Another process may have been faster.
+        if let Some(copy) = turn.by_intent(&order.intent)?.into_iter().next() {
+            return Ok(Created::Adopted(copy));
+        }
+        let new = NewCopy {
+            source: Source { site: order.from.clone(), snapshot: source.id, disk: source.disk },
+            size: source.size,
+            encrypted: source.encrypted,
+            kms_key: order.kms_key.clone(),
+            tags: order.tags.clone(),
+        };
+        let Reply::Created(mut made) = turn.call(Call::CopySnapshot(new))? else {
+            unreachable!("a copy is answered as what was created");
+        };
+        Ok(Created::Created(made.pop().expect("one order gives one copy")))
+    }
+
+    /// The source, as its own site shows it now.
+    fn ready_source(&self, call: &str, order: &CopySnapshot) -> Result<Snapshot, ProviderError> {
+        let Some(from) = self.neighbour(&order.from) else {
+            let message = format!("{call}: that simulated site is not open beside this one; open it first");
+            return Err(self.refuse(ErrorClass::Unavailable, &message));
+        };
+        if from.profile().name != self.profile().name {
+            let message =
+                format!("{call}: it is of profile `{}`: clouds copy only among their own", from.profile().name);
+            return Err(self.refuse(ErrorClass::Invalid, &message));
+        }
+        let source = match from.look()?.describe(&order.source.id)? {
+            Description::Present(source) => source,
+            Description::Absent => {
+                return Err(self.refuse(ErrorClass::NotFound, &format!("{call}: there is no such snapshot")));
+            }
+        };
+        match source.readiness {
+            Readiness::Ready => Ok(source),
+            Readiness::Creating | Readiness::CutFixed => {
+                Err(self.refuse(ErrorClass::Busy, &format!("{call}: it is not ready yet")))
+            }
+            Readiness::Failed { because } => {
+                Err(self.refuse(ErrorClass::Invalid, &format!("{call}: it has failed: {because}")))
+            }
+        }
+    }
+}
