@@ -12,10 +12,13 @@ use std::fmt::Write as _;
 /// How many changes of one kind are written out before the rest is only counted.
 const MOST_OF_A_KIND: usize = 20;
 
+/// The kinds of change, by [`Action::rank`].
+const VERBS: [&str; 7] = ["create", "copy", "tag", "lock", "revive", "expire", "delete"];
+
 /// One change on one line, still without colour.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChangeLine {
-    /// `+`, `~`, `x` or `-`.
+    /// `+`, `>`, `~`, `x` or `-`.
     pub symbol: &'static str,
     /// Which point of which cluster.
     pub subject: String,
@@ -136,7 +139,7 @@ fn changes(plan: &Plan, paint: Paint, out: &mut String) {
     }
     for ((rank, cause), total) in of_kind {
         if total > MOST_OF_A_KIND {
-            let verb = ["create", "revive", "expire", "delete"].get(usize::from(rank)).copied().unwrap_or("change");
+            let verb = VERBS.get(usize::from(rank)).copied().unwrap_or("change");
             let left = count(total - MOST_OF_A_KIND);
             let _ = writeln!(out, "    … and {left} more to {verb} ({}); `show -json` has them all", cause.as_str());
         }
@@ -205,8 +208,8 @@ fn breakdown(plan: &Plan, out: &mut String) {
         return;
     }
     let mut parts = Vec::new();
-    for (verb, rank) in [("create", 0), ("revive", 1), ("expire", 2), ("delete", 3)] {
-        let number = plan.changes.iter().filter(|change| change.action.rank() == rank).count();
+    for verb in VERBS {
+        let number = plan.changes.iter().filter(|change| change.action.verb() == verb).count();
         if number > 0 {
             parts.push(format!("{} to {verb}", count(number)));
         }
