@@ -2,14 +2,12 @@
 #![allow(clippy::wildcard_enum_match_arm, reason = "a test that concerns one effect lets all others go well")]
 
 use crate::support::lab::{Lab, Point, SYSTEM, UPGRADED, WAL, attached, time};
-use backstay_core::name::SnapshotId;
-use backstay_core::observed::{DatabaseRole, DiskRole, Readiness};
 use backstay_core::model::LockMode;
+use backstay_core::name::SnapshotId;
 use backstay_core::name::{DiskId, SiteName};
 use backstay_core::observed::Generation;
-use backstay_core::plan::{
-    Action, CopyPoint, ExpectedSnapshot, LockPoint, PlannedCopy, Repair, Retagged, TagPoint,
-};
+use backstay_core::observed::{DatabaseRole, DiskRole, Readiness};
+use backstay_core::plan::{Action, CopyPoint, ExpectedSnapshot, LockPoint, PlannedCopy, Repair, Retagged, TagPoint};
 use backstay_core::saga::{CutSnapshot, Effect, End, Event, Saga};
 use backstay_core::tags::{Intent, PointClass, PointKey, Tags};
 use backstay_core::time::Duration;
