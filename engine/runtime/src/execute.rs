@@ -1,6 +1,8 @@
 //! The hands: one effect of a saga becomes one call. No decision is made here.
 
 mod places;
+#[cfg(test)]
+mod tests;
 
 use crate::seams::{Clock, StoreError};
 use crate::state::State;

@@ -315,14 +315,13 @@ fn a_copy_that_the_provider_gave_up_is_not_sealed() {
 
 #[test]
 fn tags_and_locks_are_set_after_every_snapshot_was_looked_at() {
-    for repair in [Repair::Restore, Repair::MirrorHold] {
-        assert_snapshot!(all_well(&tag(repair)), @"
-        check snap-1
-        check snap-2
-        settags snapshot: snap-1
-        settags snapshot: snap-2
-        ");
-    }
+    assert_eq!(all_well(&tag(Repair::Restore)), all_well(&tag(Repair::MirrorHold)));
+    assert_snapshot!(all_well(&tag(Repair::Restore)), @"
+    check snap-1
+    check snap-2
+    settags snapshot: snap-1
+    settags snapshot: snap-2
+    ");
     assert_snapshot!(all_well(&tag(Repair::Adopt)), @"
     check snap-1
     check snap-2
