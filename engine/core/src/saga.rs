@@ -7,7 +7,7 @@ use crate::lsn::WalRange;
 use crate::model::ConsistencyWanted;
 use crate::name::{SnapshotId, SystemId};
 use crate::observed::{DatabaseRole, Readiness};
-use crate::plan::{Action, CreatePoint, ExpectedSnapshot, MarkPoint};
+use crate::plan::{Action, CopyPoint, CreatePoint, ExpectedSnapshot, LockPoint, MarkPoint, Repair, TagPoint};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -37,8 +37,35 @@ pub enum Effect {
     CloseBackup,
     /// Add the facts to one part, and seal it.
     Seal {
-        /// Its place in [`CreatePoint::parts`], from 0.
+        /// Its place in [`CreatePoint::parts`] or [`CopyPoint::parts`], from 0.
         part: usize,
+    },
+    /// Read a snapshot at the site that it is copied from: it must be as the plan saw it, and ready.
+    CheckSource {
+        /// Which.
+        target: ExpectedSnapshot,
+    },
+    /// Copy one part here, or find the copy that an earlier call began. It may be on its way for hours: nobody waits.
+    Copy {
+        /// Its place in [`CopyPoint::parts`], from 0.
+        part: usize,
+    },
+    /// Copy what is kept beside the point, too, durably.
+    CopyFiles,
+    /// Add or replace the planned tags of a snapshot.
+    SetTags {
+        /// Which snapshot.
+        snapshot: SnapshotId,
+    },
+    /// The same, and seal it with the tags that it then has.
+    Adopt {
+        /// Which snapshot.
+        snapshot: SnapshotId,
+    },
+    /// Have the provider refuse the deletion of a snapshot.
+    Lock {
+        /// Which snapshot.
+        snapshot: SnapshotId,
     },
     /// Read a snapshot again: it must be as the plan saw it.
     CheckTarget {
@@ -199,7 +226,9 @@ impl Saga {
                 let is_standby = create.role.map(|role| role != DatabaseRole::Primary);
                 (Work::Create { system: create.system, is_standby }, create_effects(create))
             }
-            Action::Copy(_) | Action::Tag(_) | Action::Lock(_) => (Work::Other, Vec::new()),
+            Action::Copy(copy) => (Work::Other, copy_effects(copy)),
+            Action::Tag(tag) => (Work::Other, tag_effects(tag)),
+            Action::Lock(lock) => (Work::Other, lock_effects(lock)),
             Action::Expire(mark) => (Work::Other, expire_effects(mark)),
             Action::Revive(mark) => (Work::Other, revive_effects(mark)),
             Action::Delete(mark) => (Work::Other, delete_effects(mark)),
@@ -240,6 +269,7 @@ impl Saga {
                 self.facts.snapshots.extend(snapshots);
                 self.await_cut(parts.len());
             }
+            (Effect::Copy { .. }, Event::Snapshots { snapshots }) if snapshots.len() == 1 => self.copied(snapshots),
             (Effect::AwaitCut { snapshots: ids }, Event::Snapshots { snapshots })
                 if snapshots.iter().map(|snapshot| &snapshot.id).eq(&ids) =>
             {
@@ -252,6 +282,11 @@ impl Saga {
                 Effect::LookForAttempt
                 | Effect::KeepFiles
                 | Effect::Seal { .. }
+                | Effect::CheckSource { .. }
+                | Effect::CopyFiles
+                | Effect::SetTags { .. }
+                | Effect::Adopt { .. }
+                | Effect::Lock { .. }
                 | Effect::CheckTarget { .. }
                 | Effect::WriteTombstone { .. }
                 | Effect::TagTombstone { .. }
@@ -304,14 +339,20 @@ impl Saga {
         }
     }
 
+    /// After a copy call: it goes on whether or not the copy is ready, and ends where the copy never will be.
+    fn copied(&mut self, snapshots: Vec<CutSnapshot>) {
+        let failed = snapshots.iter().find_map(why_failed);
+        self.facts.snapshots.extend(snapshots);
+        if let Some(because) = failed {
+            self.stop(End::Failed { because });
+        }
+    }
+
     /// After a cut, or after asking again: goes on only once the last `count` instants are fixed.
     fn await_cut(&mut self, count: usize) {
         let from = self.facts.snapshots.len().saturating_sub(count);
         let fresh = &self.facts.snapshots[from..];
-        let failed = fresh.iter().find_map(|snapshot| match &snapshot.readiness {
-            Readiness::Failed { because } => Some(format!("snapshot {} failed: {because}", snapshot.id)),
-            Readiness::Creating | Readiness::CutFixed | Readiness::Ready => None,
-        });
+        let failed = fresh.iter().find_map(why_failed);
         let is_open = fresh.iter().any(|snapshot| snapshot.readiness == Readiness::Creating);
         let ids: Vec<SnapshotId> = fresh.iter().map(|snapshot| snapshot.id.clone()).collect();
         if let Some(because) = failed {
@@ -322,6 +363,13 @@ impl Saga {
         if let Work::Create { system, .. } = self.work {
             self.facts.system = self.facts.system.or(system);
         }
+    }
+}
+
+fn why_failed(snapshot: &CutSnapshot) -> Option<String> {
+    match &snapshot.readiness {
+        Readiness::Failed { because } => Some(format!("snapshot {} failed: {because}", snapshot.id)),
+        Readiness::Creating | Readiness::CutFixed | Readiness::Ready => None,
     }
 }
 
@@ -346,8 +394,43 @@ fn create_effects(create: &CreatePoint) -> Vec<Effect> {
     effects
 }
 
+/// Each copy is sealed as soon as its call returned: what is sealed is found, and can be removed, whatever comes after. What
+/// is kept beside the point is there before the first seal.
+fn copy_effects(copy: &CopyPoint) -> Vec<Effect> {
+    let sources = copy.parts.iter().map(|part| Effect::CheckSource { target: part.source.clone() });
+    let mut effects: Vec<Effect> = sources.collect();
+    for part in 0..copy.parts.len() {
+        effects.push(Effect::Copy { part });
+        if part == 0 && copy.wal.is_some() {
+            effects.push(Effect::CopyFiles);
+        }
+        effects.push(Effect::Seal { part });
+    }
+    effects
+}
+
+fn tag_effects(tag: &TagPoint) -> Vec<Effect> {
+    let sets = tag.snapshots.iter().map(|retagged| {
+        let snapshot = retagged.expected.id.clone();
+        match tag.repair {
+            Repair::Restore | Repair::MirrorHold => Effect::SetTags { snapshot },
+            Repair::Adopt => Effect::Adopt { snapshot },
+        }
+    });
+    check_all(tag.snapshots.iter().map(|retagged| &retagged.expected)).chain(sets).collect()
+}
+
+fn lock_effects(lock: &LockPoint) -> Vec<Effect> {
+    let locks = lock.snapshots.iter().map(|target| Effect::Lock { snapshot: target.id.clone() });
+    check_all(&lock.snapshots).chain(locks).collect()
+}
+
+fn check_all<'a>(targets: impl IntoIterator<Item = &'a ExpectedSnapshot>) -> impl Iterator<Item = Effect> {
+    targets.into_iter().map(|target| Effect::CheckTarget { target: target.clone() })
+}
+
 fn checks(mark: &MarkPoint) -> impl Iterator<Item = Effect> {
-    mark.snapshots.iter().map(|target| Effect::CheckTarget { target: target.clone() })
+    check_all(&mark.snapshots)
 }
 
 fn expire_effects(mark: &MarkPoint) -> Vec<Effect> {

@@ -15,8 +15,8 @@ use crate::sites::Sites;
 use crate::state::State;
 use backstay_core::model::Desired;
 use backstay_core::name::{ClusterUid, SiteName};
-use backstay_core::observed::{Listing, Observed, SiteInventory, Snapshot};
-use backstay_core::plan::{Change, Plan, WaitingFor};
+use backstay_core::observed::{Listing, Observed, Snapshot};
+use backstay_core::plan::{Action, Change, Plan, WaitingFor};
 use backstay_core::saga::End;
 use backstay_core::seal::SealKey;
 use backstay_core::tags;
@@ -42,7 +42,7 @@ pub struct Context<'a> {
     pub observer: &'a dyn Observer,
     /// The leases as they were before the world was looked at: where one moved since, the cluster is looked at again.
     pub seen: &'a Epochs,
-    /// How many clusters of one site at once.
+    /// How many clusters of one home site at once.
     pub parallelism: usize,
     /// How long to wait for a lease that another run holds.
     pub lease_timeout: SignedDuration,
@@ -115,9 +115,24 @@ struct Run<'a> {
     journal: &'a Journal<'a>,
     plan: &'a Plan,
     observed: &'a Observed,
+    /// The sites that the plan touches, or why nothing can be done there.
+    sites: BTreeMap<&'a SiteName, Result<Site<'a>, String>>,
 }
 
 impl Run<'_> {
+    /// Why nothing can be done where a change works, or reads.
+    fn blocked(&self, change: &Change) -> Option<String> {
+        sites_of(change).find_map(|name| match self.sites.get(name) {
+            Some(Ok(_)) => None,
+            Some(Err(because)) => Some(because.clone()),
+            None => Some(format!("site {name} could not be read")),
+        })
+    }
+
+    fn site(&self, name: &SiteName) -> Option<&Site<'_>> {
+        self.sites.get(name)?.as_ref().ok()
+    }
+
     /// Ends a change, and tells it.
     fn ended(&self, index: usize, change: &Change, end: ChangeEnd) -> (usize, ChangeEnd) {
         self.context.observer.on(&Event::ChangeEnded { index, change: change.clone(), end: end.clone() });
@@ -139,15 +154,14 @@ pub async fn apply(context: &Context<'_>, plan: &VerifiedPlan, observed: &Observ
     journal.write(Entry::Run { plan: plan.digest(), as_of: plan.basis.as_of }).await?;
     let stopped_clocks = clocks::advance(context, observed, plan.basis.as_of);
     sight_tombstones(context, observed).await?;
-    let mut by_site: BTreeMap<&SiteName, ByCluster<'_>> = BTreeMap::new();
+    let sites = open_sites(context, plan, observed, &stopped_clocks);
+    let mut by_home: BTreeMap<&SiteName, ByCluster<'_>> = BTreeMap::new();
     for (index, change) in plan.changes.iter().enumerate() {
-        by_site.entry(&change.site).or_default().entry(&change.cluster).or_default().push((index, change));
+        let home = context.desired.clusters.get(&change.cluster).map_or(&change.site, |cluster| &cluster.site);
+        by_home.entry(home).or_default().entry(&change.cluster).or_default().push((index, change));
     }
-    let run = Run { context, journal: &journal, plan, observed };
-    let work = by_site.into_iter().map(|(site, clusters)| {
-        let (run, stopped_clock) = (&run, stopped_clocks.get(site));
-        async move { apply_site(run, site, clusters, stopped_clock).await }
-    });
+    let run = Run { context, journal: &journal, plan, observed, sites };
+    let work = by_home.into_values().map(|clusters| apply_clusters(&run, clusters));
     let mut applied = Applied::default();
     for ended in futures::future::join_all(work).await {
         applied.ended.extend(ended?);
@@ -178,39 +192,61 @@ async fn sight_tombstones(context: &Context<'_>, observed: &Observed) -> Result<
     Ok(())
 }
 
-async fn apply_site(
-    run: &Run<'_>,
-    name: &SiteName,
-    clusters: ByCluster<'_>,
-    stopped_clock: Option<&String>,
-) -> Result<BTreeMap<usize, ChangeEnd>, StoreError> {
-    let Run { context, observed, plan, .. } = run;
-    let place = (context.sites.get(name), observed.sites.get(name), stopped_clock, context.key);
-    let (Ok(capabilities), Some(Listing::Complete(inventory)), None, Some(key)) = place else {
-        let because = match (stopped_clock, context.key) {
-            (Some(because), _) => because.clone(),
-            (None, None) => "there is no seal key".to_owned(),
-            (None, Some(_)) => format!("site {name} could not be read"),
+/// The sites that the plan's changes are at, or copy from. One that cannot be used stops its own changes alone.
+fn open_sites<'a>(
+    context: &'a Context<'a>,
+    plan: &'a Plan,
+    observed: &'a Observed,
+    stopped_clocks: &BTreeMap<SiteName, String>,
+) -> BTreeMap<&'a SiteName, Result<Site<'a>, String>> {
+    let names: BTreeSet<&SiteName> = plan.changes.iter().flat_map(sites_of).collect();
+    let open = |name: &'a SiteName| {
+        if let Some(because) = stopped_clocks.get(name) {
+            return Err(because.clone());
+        }
+        let key = context.key.ok_or_else(|| "there is no seal key".to_owned())?;
+        let (Ok(capabilities), Some(Listing::Complete(inventory))) =
+            (context.sites.get(name), observed.sites.get(name))
+        else {
+            return Err(format!("site {name} could not be read"));
         };
-        let end = ChangeEnd::Saga(End::Stale { because });
-        return Ok(clusters.into_values().flat_map(|changes| run.all_end(&changes, &end)).collect());
+        Ok(Site {
+            capabilities,
+            provider: inventory.provider,
+            account: &inventory.account,
+            state: State(context.store),
+            clock: context.clock,
+            key,
+            as_of: plan.basis.as_of,
+            cancelled: context.cancelled,
+        })
     };
-    let SiteInventory { provider, account, .. } = inventory;
-    let site = Site {
-        capabilities,
-        provider: *provider,
-        account,
-        state: State(context.store),
-        clock: context.clock,
-        key,
-        as_of: plan.basis.as_of,
-        cancelled: context.cancelled,
-    };
-    let work = clusters.into_iter().map(|(uid, changes)| {
-        let site = &site;
-        async move { cluster::apply(run, name, site, uid, changes).await }
-    });
-    let results: Vec<_> = futures::stream::iter(work).buffer_unordered(context.parallelism.max(1)).collect().await;
+    names.into_iter().map(|name| (name, open(name))).collect()
+}
+
+/// Where a copy comes from.
+fn source_of(change: &Change) -> Option<&SiteName> {
+    match &change.action {
+        Action::Copy(copy) => Some(&copy.from),
+        Action::Create(_)
+        | Action::Tag(_)
+        | Action::Lock(_)
+        | Action::Revive(_)
+        | Action::Expire(_)
+        | Action::Delete(_) => None,
+    }
+}
+
+/// Where a change works, and where a copy comes from.
+fn sites_of(change: &Change) -> impl Iterator<Item = &SiteName> {
+    [&change.site].into_iter().chain(source_of(change))
+}
+
+/// The clusters of one home site, some at a time: each with all of its places.
+async fn apply_clusters(run: &Run<'_>, clusters: ByCluster<'_>) -> Result<BTreeMap<usize, ChangeEnd>, StoreError> {
+    let work = clusters.into_iter().map(|(uid, changes)| cluster::apply(run, uid, changes));
+    let parallelism = run.context.parallelism.max(1);
+    let results: Vec<_> = futures::stream::iter(work).buffer_unordered(parallelism).collect().await;
     let mut ended = BTreeMap::new();
     for result in results {
         ended.extend(result?);

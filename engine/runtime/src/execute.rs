@@ -1,11 +1,15 @@
 //! The hands: one effect of a saga becomes one call. No decision is made here.
 
+mod places;
+#[cfg(test)]
+mod tests;
+
 use crate::seams::{Clock, StoreError};
 use crate::state::State;
 use backstay_core::lsn::segment_name;
 use backstay_core::model::{Cluster, ProviderKind};
-use backstay_core::name::{AccountId, SnapshotId};
-use backstay_core::observed::{RecentDelete, Snapshot};
+use backstay_core::name::{AccountId, SiteName, SnapshotId};
+use backstay_core::observed::{Generation, RecentDelete, Snapshot};
 use backstay_core::plan::{Action, Change, CreatePoint, ExpectedSnapshot, MarkPoint, PlannedPart};
 use backstay_core::saga::{CutSnapshot, Effect, Event, PointFacts};
 use backstay_core::seal::{Keyring, Place, SealKey};
@@ -16,6 +20,7 @@ use backstay_provider::{
     BackupEnd, BackupSession, Capabilities, CreateSnapshot, Description, ErrorClass, PointFileId, ProviderError,
 };
 use jiff::{SignedDuration, Timestamp};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// How often an instant that is not fixed yet is asked for again.
@@ -38,15 +43,21 @@ pub(crate) struct Site<'a> {
     pub(crate) cancelled: &'a AtomicBool,
 }
 
+/// What this run itself made of snapshots since the plan saw them: a lock may follow a mended tag.
+pub(crate) type Touched = BTreeMap<(SiteName, SnapshotId), Generation>;
+
 /// One change in the executor's hands.
 pub(crate) struct Hands<'a> {
     pub(crate) site: &'a Site<'a>,
+    /// Where a copy comes from.
+    from: Option<&'a Site<'a>>,
+    pub(crate) touched: Touched,
     pub(crate) cluster: &'a Cluster,
     pub(crate) change: &'a Change,
     session: Option<Box<dyn BackupSession>>,
     backup: Option<BackupEnd>,
     created: Vec<Snapshot>,
-    /// The targets of a mark, as they were just read again.
+    /// The targets, or a copy's sources, as they were just read again.
     checked: Vec<Snapshot>,
 }
 
@@ -86,8 +97,15 @@ fn stale(because: impl Into<String>) -> Answer {
 }
 
 impl<'a> Hands<'a> {
-    pub(crate) fn new(site: &'a Site<'a>, cluster: &'a Cluster, change: &'a Change) -> Self {
-        Self { site, cluster, change, session: None, backup: None, created: Vec::new(), checked: Vec::new() }
+    pub(crate) fn new(
+        site: &'a Site<'a>,
+        from: Option<&'a Site<'a>>,
+        cluster: &'a Cluster,
+        change: &'a Change,
+        touched: Touched,
+    ) -> Self {
+        let (created, checked) = (Vec::new(), Vec::new());
+        Self { site, from, touched, cluster, change, session: None, backup: None, created, checked }
     }
 
     /// Makes the call, and says what came of it.
@@ -97,9 +115,9 @@ impl<'a> Hands<'a> {
             (Action::Expire(mark) | Action::Revive(mark) | Action::Delete(mark), effect) => {
                 self.mark(mark, effect).await
             }
-            (Action::Copy(_) | Action::Tag(_) | Action::Lock(_), _) => {
-                Err(fail(format!("a {} has no hands yet", self.change.action.verb())))
-            }
+            (Action::Copy(copy), effect) => self.copy(copy, effect).await,
+            (Action::Tag(tag), effect) => self.retag(tag, effect).await,
+            (Action::Lock(lock), effect) => self.lock(lock, effect).await,
         };
         answer.unwrap_or_else(|Answer(event)| event)
     }
@@ -124,6 +142,12 @@ impl<'a> Hands<'a> {
             },
             Effect::Seal { part } => self.seal(create, *part, facts).await,
             Effect::CheckTarget { .. }
+            | Effect::CheckSource { .. }
+            | Effect::Copy { .. }
+            | Effect::CopyFiles
+            | Effect::SetTags { .. }
+            | Effect::Adopt { .. }
+            | Effect::Lock { .. }
             | Effect::WriteTombstone { .. }
             | Effect::TagTombstone { .. }
             | Effect::SightTombstone { .. }
@@ -131,7 +155,7 @@ impl<'a> Hands<'a> {
             | Effect::UntagTombstone { .. }
             | Effect::CountDelete
             | Effect::Delete { .. }
-            | Effect::RemoveFiles => Err(fail("a create never marks or deletes")),
+            | Effect::RemoveFiles => Err(fail("a create only creates")),
         }
     }
 
@@ -232,7 +256,11 @@ impl<'a> Hands<'a> {
         else {
             return Err(fail("a part was not cut"));
         };
-        let known = tags::when_known(&planned.name, facts.system, facts.wal, cut);
+        self.add_sealed(snapshot, tags::when_known(&planned.name, facts.system, facts.wal, cut)).await
+    }
+
+    /// Adds tags and the seal over what the snapshot then says, by one call.
+    async fn add_sealed(&self, snapshot: &Snapshot, known: Tags) -> Result<Event, Answer> {
         let mut sealed = snapshot.clone();
         sealed.tags.extend(known.clone());
         let place = Place { provider: self.site.provider, account: self.site.account };
@@ -293,21 +321,20 @@ impl<'a> Hands<'a> {
             | Effect::StopBackup
             | Effect::KeepFiles
             | Effect::CloseBackup
-            | Effect::Seal { .. } => Err(fail("a mark never creates")),
+            | Effect::Seal { .. }
+            | Effect::CheckSource { .. }
+            | Effect::Copy { .. }
+            | Effect::CopyFiles
+            | Effect::SetTags { .. }
+            | Effect::Adopt { .. }
+            | Effect::Lock { .. } => Err(fail("a mark only marks, takes back and deletes")),
         }
     }
 
     async fn check_target(&mut self, target: &ExpectedSnapshot) -> Result<Event, Answer> {
-        match self.site.capabilities.inventory.describe(&target.id).await? {
-            Description::Absent => Err(stale(format!("snapshot {} is gone", target.id))),
-            Description::Present(now) if now.generation() != target.generation || now.disk != target.disk => {
-                Err(stale(format!("snapshot {} changed since the plan", target.id)))
-            }
-            Description::Present(now) => {
-                self.checked.push(now);
-                Ok(Event::Done)
-            }
-        }
+        let now = read_as_planned(self.site, target, None).await?;
+        self.checked.push(now);
+        Ok(Event::Done)
     }
 
     /// A record that already counts stays. One that does not, because it is forged or somebody took its tag away, is revoked:
@@ -352,6 +379,25 @@ impl<'a> Hands<'a> {
         match &self.site.capabilities.clock {
             Some(clock) => clock.now().map_err(Answer::from),
             None => Ok(self.site.clock.now()),
+        }
+    }
+}
+
+/// Reads a snapshot again: it must be as the plan saw it, or as this run itself left it.
+async fn read_as_planned(
+    site: &Site<'_>,
+    target: &ExpectedSnapshot,
+    own: Option<&Generation>,
+) -> Result<Snapshot, Answer> {
+    match site.capabilities.inventory.describe(&target.id).await? {
+        Description::Absent => Err(stale(format!("snapshot {} is gone", target.id))),
+        Description::Present(now) => {
+            let generation = now.generation();
+            let is_known = generation == target.generation || own == Some(&generation);
+            if is_known && now.disk == target.disk {
+                return Ok(now);
+            }
+            Err(stale(format!("snapshot {} changed since the plan", target.id)))
         }
     }
 }

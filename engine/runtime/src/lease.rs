@@ -3,6 +3,7 @@
 use crate::seams::{Clock, StateStore, StoreError};
 use backstay_core::canonical;
 use backstay_core::name::ClusterUid;
+use backstay_core::observed::HeldLease;
 use backstay_core::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -67,6 +68,25 @@ impl Epochs {
     pub fn is_next(&self, lease: &Lease) -> bool {
         self.0.get(&lease.key).copied().unwrap_or(0).checked_add(1) == Some(lease.epoch())
     }
+}
+
+/// The leases that runs hold now, by cluster. One that cannot be read is nobody's to tell of: whoever takes it is told.
+pub(crate) async fn held(
+    store: &dyn StateStore,
+    now: Timestamp,
+) -> Result<BTreeMap<ClusterUid, HeldLease>, StoreError> {
+    let mut held = BTreeMap::new();
+    for key in store.list("leases/").await? {
+        let Some(Ok(cluster)) = key.strip_prefix("leases/").map(ClusterUid::new) else { continue };
+        let Some(value) = store.get(&key).await? else { continue };
+        let Ok(record) = serde_json::from_slice::<LeaseRecord>(&value) else { continue };
+        if let Some(holder) = record.holder
+            && record.deadline >= now
+        {
+            held.insert(cluster, HeldLease { holder, until: record.deadline });
+        }
+    }
+    Ok(held)
 }
 
 fn encode(record: &LeaseRecord) -> Vec<u8> {

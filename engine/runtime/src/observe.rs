@@ -1,15 +1,18 @@
 //! What really exists: every page of every site, read concurrently. A page that fails makes its site unknown.
 
 use crate::events::{Event, Observer};
-use crate::seams::Clock;
+use crate::lease;
+use crate::seams::{Clock, StoreError};
 use crate::sites::Sites;
 use crate::state::State;
 use backstay_core::model::{Desired, Node};
-use backstay_core::name::{ClusterUid, SiteName};
-use backstay_core::observed::{DatabaseState, Instance, Listing, Observed, Provenance, SiteInventory, Snapshot};
+use backstay_core::name::{ClusterUid, DiskId, SiteName};
+use backstay_core::observed::{
+    DatabaseState, Instance, Listing, Observed, Provenance, Records, SiteInventory, Snapshot, Unmanaged,
+};
 use backstay_core::seal::Keyring;
 use backstay_core::tags::PointKey;
-use backstay_provider::{Capabilities, Page, PageToken, ProviderError};
+use backstay_provider::{Capabilities, ErrorClass, Page, PageToken, ProviderError};
 use futures::StreamExt as _;
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
@@ -49,11 +52,17 @@ pub async fn observe(
     });
     let listings: BTreeMap<SiteName, Listing<SiteInventory>> =
         futures::future::join_all(listings).await.into_iter().collect();
-    let records = match state.records().await {
+    let records = match read_records(state, clock).await {
         Ok(records) => Listing::Complete(records),
         Err(error) => Listing::Unknown { because: error.to_string() },
     };
     Observed { at, provenance: Provenance::Live, sites: listings, records, keyring }
+}
+
+/// What the state store remembers, with the leases that are held now. Who observes holds none himself yet.
+async fn read_records(state: State<'_>, clock: &dyn Clock) -> Result<Records, StoreError> {
+    let leases = lease::held(state.0, clock.now()).await?;
+    Ok(Records { leases, ..state.records().await? })
 }
 
 fn nodes_by_site(desired: &Desired) -> BTreeMap<&SiteName, Vec<&Node>> {
@@ -74,13 +83,15 @@ async fn read_site(
 ) -> Result<SiteInventory, String> {
     let failed = |what: &str, error: ProviderError| format!("{what}: {error}");
     let facts = site.inventory.facts(clock.now()).await.map_err(|error| failed("facts", error))?;
-    let (instances, snapshots) = futures::future::join(
+    let (instances, snapshots, unmanaged) = futures::future::join3(
         read_pages(name, "instances", observer, |page| site.inventory.instances(page)),
         read_snapshots(name, site, observer),
+        read_unmanaged(name, site, observer),
     )
     .await;
     let mut instances = in_order(instances?, |instance: &Instance| &instance.id)?;
     let snapshots = snapshots?;
+    let unmanaged = of_attached_disks(unmanaged?, &instances);
     let kept_files = read_kept_files(site).await?;
     ask_servers(site, nodes, &mut instances, parallelism).await;
     Ok(SiteInventory {
@@ -90,7 +101,7 @@ async fn read_site(
         abilities: facts.abilities,
         instances,
         snapshots,
-        unmanaged: Vec::new(),
+        unmanaged,
         kept_files,
     })
 }
@@ -103,6 +114,30 @@ pub(crate) async fn read_snapshots(
 ) -> Result<Vec<Snapshot>, String> {
     let snapshots = read_pages(name, "snapshots", observer, |page| site.inventory.snapshots(page)).await?;
     in_order(snapshots, |snapshot| &snapshot.id)
+}
+
+/// The snapshots of others, ordered by id. A site that cannot tell them shows none; one that fails is unknown like any other.
+async fn read_unmanaged(
+    name: &SiteName,
+    site: &Capabilities,
+    observer: &dyn Observer,
+) -> Result<Vec<Unmanaged>, String> {
+    let read = |page: Option<PageToken>| async {
+        let is_first = page.is_none();
+        match site.inventory.unmanaged(page).await {
+            Err(error) if is_first && error.class == ErrorClass::Invalid => Ok(Page { items: Vec::new(), next: None }),
+            read @ (Ok(_) | Err(_)) => read,
+        }
+    };
+    let unmanaged = read_pages(name, "snapshots of others", observer, read).await?;
+    in_order(unmanaged, |snapshot| &snapshot.id)
+}
+
+/// Those whose disk an instance here has attached.
+fn of_attached_disks(mut unmanaged: Vec<Unmanaged>, instances: &[Instance]) -> Vec<Unmanaged> {
+    let disks: BTreeSet<&DiskId> = instances.iter().flat_map(|i| &i.disks).map(|disk| &disk.id).collect();
+    unmanaged.retain(|snapshot| disks.contains(&snapshot.disk));
+    unmanaged
 }
 
 /// The points that files are kept of, where a site keeps any.

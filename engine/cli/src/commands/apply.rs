@@ -219,8 +219,9 @@ fn tell_applied(plan: &Plan, applied: &Applied, was_cut: bool, screen: &Screen) 
         };
         applied.ended.iter().filter(is_done).count()
     };
-    let added = done(|action| matches!(action, Action::Create(_)));
-    let changed = done(|action| matches!(action, Action::Expire(_) | Action::Revive(_)));
+    let added = done(|action| matches!(action, Action::Create(_) | Action::Copy(_)));
+    let changed =
+        done(|action| matches!(action, Action::Tag(_) | Action::Lock(_) | Action::Expire(_) | Action::Revive(_)));
     let destroyed = done(|action| matches!(action, Action::Delete(_)));
     let all_done = !was_cut && applied.count(|end| *end == ChangeEnd::Saga(End::Done)) == plan.changes.len();
     let verdict = if all_done { "Apply complete!" } else { "Applied in part." };

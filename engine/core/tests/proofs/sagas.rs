@@ -2,10 +2,14 @@
 #![allow(clippy::wildcard_enum_match_arm, reason = "a test that concerns one effect lets all others go well")]
 
 use crate::support::lab::{Lab, Point, SYSTEM, UPGRADED, WAL, attached, time};
+use backstay_core::model::LockMode;
 use backstay_core::name::SnapshotId;
+use backstay_core::name::{DiskId, SiteName};
+use backstay_core::observed::Generation;
 use backstay_core::observed::{DatabaseRole, DiskRole, Readiness};
-use backstay_core::plan::Action;
+use backstay_core::plan::{Action, CopyPoint, ExpectedSnapshot, LockPoint, PlannedCopy, Repair, Retagged, TagPoint};
 use backstay_core::saga::{CutSnapshot, Effect, End, Event, Saga};
+use backstay_core::tags::{Intent, PointClass, PointKey, Tags};
 use backstay_core::time::Duration;
 use insta::assert_snapshot;
 use jiff::SignedDuration;
@@ -35,11 +39,67 @@ fn action(verb: &str, policy: &str, has_groups: bool) -> Action {
     found.unwrap_or_else(|| panic!("no {verb}")).action
 }
 
+fn expected(id: &str) -> ExpectedSnapshot {
+    ExpectedSnapshot {
+        id: SnapshotId::new(id).unwrap(),
+        disk: DiskId::new(format!("vol-of-{id}")).unwrap(),
+        generation: Generation("seen".to_owned()),
+    }
+}
+
+fn point() -> PointKey {
+    "20261123t000000z-1".parse().unwrap()
+}
+
+/// A copy of a point with two parts; labelled where it has WAL.
+fn copy(is_labelled: bool) -> Action {
+    let part = |id: &str, name: &str| PlannedCopy {
+        name: name.parse().unwrap(),
+        source: expected(id),
+        intent: Intent(format!("intent-of-{id}")),
+    };
+    Action::Copy(CopyPoint {
+        point: point(),
+        class: PointClass::Scheduled,
+        cut: time("2026-11-23"),
+        from: SiteName::new("eu").unwrap(),
+        kms_key: None,
+        system: Some(SYSTEM),
+        wal: is_labelled.then_some(WAL),
+        parts: vec![part("snap-1", "wal-1of2"), part("snap-2", "data-2of2")],
+    })
+}
+
+fn tag(repair: Repair) -> Action {
+    let set: Tags = [("backstay-hold", "1".to_owned())].into_iter().collect();
+    let retagged = |id: &str| Retagged { expected: expected(id), set: set.clone() };
+    Action::Tag(TagPoint {
+        point: point(),
+        class: PointClass::Scheduled,
+        cut: time("2026-11-23"),
+        repair,
+        snapshots: vec![retagged("snap-1"), retagged("snap-2")],
+    })
+}
+
+fn lock() -> Action {
+    Action::Lock(LockPoint {
+        point: point(),
+        class: PointClass::Scheduled,
+        cut: time("2026-11-23"),
+        mode: LockMode::Governance,
+        until: time("2026-12-07"),
+        snapshots: vec![expected("snap-1"), expected("snap-2")],
+    })
+}
+
 fn actions() -> Vec<Action> {
     let mut all: Vec<Action> =
         ["create", "expire", "revive", "delete"].map(|verb| action(verb, APPLICATION, true)).into();
     all.push(action("create", APPLICATION, false));
     all.push(action("create", CRASH, true));
+    all.extend([copy(true), copy(false), lock()]);
+    all.extend([Repair::Restore, Repair::MirrorHold, Repair::Adopt].map(tag));
     all
 }
 
@@ -59,7 +119,14 @@ fn answer(effect: &Effect) -> Event {
             Event::Snapshots { snapshots: snapshots.iter().map(fixed).collect() }
         }
         Effect::StopBackup => Event::Stopped { wal: WAL },
-        Effect::LookForAttempt
+        // A copy is on its way for hours.
+        Effect::Copy { part } => Event::Snapshots { snapshots: vec![cut(*part, Readiness::CutFixed)] },
+        Effect::CheckSource { .. }
+        | Effect::CopyFiles
+        | Effect::SetTags { .. }
+        | Effect::Adopt { .. }
+        | Effect::Lock { .. }
+        | Effect::LookForAttempt
         | Effect::KeepFiles
         | Effect::CloseBackup
         | Effect::Seal { .. }
@@ -100,6 +167,7 @@ fn words(effects: &[Effect]) -> String {
     for effect in effects {
         let word = match effect {
             Effect::CheckTarget { target } => format!("check {}", target.id),
+            Effect::CheckSource { target } => format!("check source {}", target.id),
             Effect::Delete { target } => format!("delete {}", target.id),
             Effect::Cut { parts } => format!("cut {parts:?}"),
             other => format!("{other:?}")
@@ -193,6 +261,78 @@ fn a_delete_looks_counts_and_then_deletes() {
     delete snap-00001
     delete snap-00002
     removefiles
+    ");
+}
+
+#[test]
+fn a_copy_is_sealed_at_once_and_its_files_are_there_before_the_first_seal() {
+    assert_snapshot!(all_well(&copy(true)), @"
+    check source snap-1
+    check source snap-2
+    copy part: 0
+    copyfiles
+    seal part: 0
+    copy part: 1
+    seal part: 1
+    ");
+}
+
+#[test]
+fn a_copy_of_an_atomic_cut_has_no_files() {
+    assert_snapshot!(all_well(&copy(false)), @"
+    check source snap-1
+    check source snap-2
+    copy part: 0
+    seal part: 0
+    copy part: 1
+    seal part: 1
+    ");
+}
+
+#[test]
+fn nobody_waits_for_a_copy_that_is_on_its_way() {
+    for readiness in [Readiness::Creating, Readiness::CutFixed, Readiness::Ready] {
+        let (saga, asked) = drive(&copy(false), |_, effect| match effect {
+            Effect::Copy { part } => Event::Snapshots { snapshots: vec![cut(*part, readiness.clone())] },
+            other => answer(other),
+        });
+        assert_eq!(saga.end(), Some(&End::Done));
+        assert_eq!(saga.facts().snapshots.len(), 2);
+        assert!(!asked.iter().any(|effect| matches!(effect, Effect::AwaitCut { .. })));
+    }
+}
+
+#[test]
+fn a_copy_that_the_provider_gave_up_is_not_sealed() {
+    let failed = Readiness::Failed { because: "key is disabled".to_owned() };
+    let (saga, asked) = drive(&copy(true), |_, effect| match effect {
+        Effect::Copy { part } => Event::Snapshots { snapshots: vec![cut(*part, failed.clone())] },
+        other => answer(other),
+    });
+    assert_eq!(saga.end(), Some(&End::Failed { because: "snapshot snap-new-0 failed: key is disabled".to_owned() }));
+    assert_eq!(asked.last(), Some(&Effect::Copy { part: 0 }));
+}
+
+#[test]
+fn tags_and_locks_are_set_after_every_snapshot_was_looked_at() {
+    assert_eq!(all_well(&tag(Repair::Restore)), all_well(&tag(Repair::MirrorHold)));
+    assert_snapshot!(all_well(&tag(Repair::Restore)), @"
+    check snap-1
+    check snap-2
+    settags snapshot: snap-1
+    settags snapshot: snap-2
+    ");
+    assert_snapshot!(all_well(&tag(Repair::Adopt)), @"
+    check snap-1
+    check snap-2
+    adopt snapshot: snap-1
+    adopt snapshot: snap-2
+    ");
+    assert_snapshot!(all_well(&lock()), @"
+    check snap-1
+    check snap-2
+    lock snapshot: snap-1
+    lock snapshot: snap-2
     ");
 }
 
@@ -313,6 +453,7 @@ fn an_answer_that_does_not_fit_is_an_error_and_changes_nothing() {
                     && !matches!(event, Event::Snapshots { .. })
                     || is_stale && effect != Effect::CloseBackup
                     || matches!((&effect, event), (Effect::Cut { parts }, Event::Snapshots { snapshots }) if parts.len() == snapshots.len())
+                    || matches!((&effect, event), (Effect::Copy { .. }, Event::Snapshots { snapshots }) if snapshots.len() == 1)
                 {
                     continue;
                 }

@@ -8,7 +8,9 @@ use backstay_core::observed::{
     Abilities, AttachedDisk, BaselineRecord, DatabaseState, DatabaseStatus, DiskRole, Listing, Observed, Provenance,
     Readiness, RecentDelete, Records, SiteClock, SiteInventory, Snapshot,
 };
-use backstay_core::plan::{Action, Cause, Change, CreatePoint, MarkPoint, Plan};
+use backstay_core::plan::{
+    Action, Cause, Change, CopyPoint, CreatePoint, LockPoint, MarkPoint, Plan, Repair, TagPoint,
+};
 use backstay_core::planner;
 use backstay_core::seal::{Keyring, Place, SealKey};
 use backstay_core::tags::{self, Intent, PointClass, PointKey};
@@ -352,7 +354,9 @@ impl Lab {
         for change in &plan.changes {
             match &change.action {
                 Action::Create(create) => self.create(change, create, plan.basis.as_of),
-                Action::Copy(_) | Action::Tag(_) | Action::Lock(_) => panic!("the lab has no {}", change.action.verb()),
+                Action::Copy(copy) => self.copy(change, copy, plan.basis.as_of),
+                Action::Tag(tag) => self.retag(change, tag),
+                Action::Lock(lock) => self.lock(change, lock),
                 Action::Expire(mark) => self.expire(change, mark, plan.basis.as_of),
                 Action::Revive(mark) => self.revive(mark),
                 Action::Delete(mark) => self.delete(change, mark, plan.basis.as_of),
@@ -379,6 +383,68 @@ impl Lab {
             tags.extend(tags::when_known(&part.name, create.system, wal, to_micros(now)));
             self.put_raw(part.disk.clone(), now, Readiness::Ready, tags, true);
         }
+    }
+
+    /// The snapshots of the site that a change is at.
+    fn snapshots_at(&mut self, site: &SiteName) -> &mut Vec<Snapshot> {
+        match self.observed.sites.get_mut(site) {
+            Some(Listing::Complete(inventory)) => &mut inventory.snapshots,
+            Some(Listing::Unknown { .. }) | None => panic!("site {site} is unknown"),
+        }
+    }
+
+    /// A copy is ready at once, and known by an id of its own. One that is there by its intent is only sealed.
+    fn copy(&mut self, change: &Change, copy: &CopyPoint, now: Timestamp) {
+        for part in &copy.parts {
+            self.serial += 1;
+            let id = SnapshotId::new(format!("snap-{:05}", self.serial)).unwrap();
+            let source = self.snapshots_at(&copy.from).iter().find(|s| s.id == part.source.id).unwrap().clone();
+            let there = self.snapshots_at(&change.site);
+            let found = there.iter().position(|s| s.tags.get(tags::INTENT) == Some(&part.intent.0));
+            let mut made = match found {
+                Some(place) => there.remove(place),
+                None => Snapshot {
+                    id,
+                    created: now,
+                    kms_key: copy.kms_key.clone(),
+                    location: None,
+                    locked_until: None,
+                    tags: tags::at_creation(&change.cluster, copy.class, copy.point, &part.intent),
+                    ..source
+                },
+            };
+            made.tags.extend(tags::when_known(&part.name, copy.system, copy.wal, copy.cut));
+            self.seal_at(&change.site, &mut made);
+            self.snapshots_at(&change.site).push(made);
+        }
+    }
+
+    fn retag(&mut self, change: &Change, tag: &TagPoint) {
+        for retagged in &tag.snapshots {
+            let id = &retagged.expected.id;
+            let place = self.snapshots_at(&change.site).iter().position(|s| s.id == *id).unwrap();
+            let mut snapshot = self.snapshots_at(&change.site).remove(place);
+            snapshot.tags.extend(retagged.set.clone());
+            if tag.repair == Repair::Adopt {
+                self.seal_at(&change.site, &mut snapshot);
+            }
+            self.snapshots_at(&change.site).insert(place, snapshot);
+        }
+    }
+
+    fn lock(&mut self, change: &Change, lock: &LockPoint) {
+        for expected in &lock.snapshots {
+            let snapshot = self.snapshots_at(&change.site).iter_mut().find(|s| s.id == expected.id).unwrap();
+            snapshot.locked_until = snapshot.locked_until.max(Some(lock.until));
+        }
+    }
+
+    /// Seals what a snapshot says now, for the site that it lies at.
+    fn seal_at(&self, site: &SiteName, snapshot: &mut Snapshot) {
+        let inventory = self.observed.sites.get(site).and_then(Listing::complete).unwrap();
+        let place = Place { provider: inventory.provider, account: &inventory.account };
+        let seal = self.key.seal(&place, snapshot);
+        snapshot.tags.extend(seal);
     }
 
     fn expire(&mut self, change: &Change, mark: &MarkPoint, now: Timestamp) {

@@ -1,37 +1,35 @@
-//! A cluster that another run worked on since it was looked at: what of the plan is still so, by a fresh look under the lease.
+//! A cluster that another run worked on since it was looked at: what of the plan is still so, by a fresh look under the lease
+//! at all of its places.
 //!
 //! The other run's points have other attempts and other ids: only a listing shows them (INVARIANTS.md 8, 10).
 
-use super::Run;
+use super::{Run, sites_of};
 use crate::events::Silent;
-use crate::execute::Site;
 use crate::observe::{read_kept_files, read_snapshots};
-use backstay_core::name::{ClusterUid, SiteName};
+use crate::state::State;
+use backstay_core::model::Cluster;
+use backstay_core::name::SiteName;
 use backstay_core::observed::{Listing, Observed, SiteInventory};
 use backstay_core::plan::{Change, Plan};
 use backstay_core::refresh::{Refreshed, refresh};
+use backstay_core::tags;
 use backstay_core::verify::verify;
+use backstay_provider::Capabilities;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// For each of the cluster's changes, in their order, why it is stale; `None` where it may go on.
-pub(super) async fn look_again(
-    run: &Run<'_>,
-    name: &SiteName,
-    site: &Site<'_>,
-    uid: &ClusterUid,
-    changes: &[(usize, &Change)],
-) -> Vec<Option<String>> {
-    let now = match observe_again(run, name, site).await {
+pub(super) async fn look_again(run: &Run<'_>, cluster: &Cluster, changes: &[(usize, &Change)]) -> Vec<Option<String>> {
+    let now = match observe_again(run, cluster, changes).await {
         Ok(now) => now,
         Err(because) => {
             let because = format!("another run worked on this cluster, and it could not be looked at again: {because}");
             return vec![Some(because); changes.len()];
         }
     };
-    let own = |change: &&Change| change.cluster == *uid && change.site == *name;
     let small = Plan {
         format_version: run.plan.format_version.clone(),
         basis: run.plan.basis.clone(),
-        changes: run.plan.changes.iter().filter(own).cloned().collect(),
+        changes: changes.iter().map(|(_, change)| (*change).clone()).collect(),
         waiting: Vec::new(),
         findings: Vec::new(),
         coverage: Vec::new(),
@@ -47,15 +45,62 @@ pub(super) async fn look_again(
     changes.iter().map(|(_, change)| stale(change)).collect()
 }
 
-async fn observe_again(run: &Run<'_>, name: &SiteName, site: &Site<'_>) -> Result<Observed, String> {
-    let facts = site.capabilities.inventory.facts(site.clock.now()).await.map_err(|error| error.to_string())?;
-    let snapshots = read_snapshots(name, site.capabilities, &Silent).await?;
-    let kept_files = read_kept_files(site.capabilities).await?;
-    let mut now = run.observed.clone();
-    if let Some(Listing::Complete(seen)) = now.sites.get_mut(name) {
-        *seen = SiteInventory { clock: facts.clock, snapshots, kept_files, ..seen.clone() };
+/// Where the cluster lives, is copied to, has changes, or left points behind.
+fn places<'a>(run: &'a Run<'_>, cluster: &'a Cluster, changes: &[(usize, &'a Change)]) -> BTreeSet<&'a SiteName> {
+    let policy = run.context.desired.policy_of(cluster);
+    let has_points = |listing: &Listing<SiteInventory>| {
+        let is_own = |uid: Option<&str>| uid == Some(cluster.uid.as_str());
+        listing.complete().is_some_and(|site| site.snapshots.iter().any(|s| is_own(s.tags.get(tags::CLUSTER))))
+    };
+    let former = run.observed.sites.iter().filter(|(_, listing)| has_points(listing)).map(|(name, _)| name);
+    let copies = policy.copies.iter().map(|copy| &copy.site);
+    let touched = changes.iter().flat_map(|(_, change)| sites_of(change));
+    [&cluster.site].into_iter().chain(copies).chain(touched).chain(former).collect()
+}
+
+/// The world with the cluster's places as they are now. The other sites stay as they were: limits count over all of them.
+async fn observe_again(run: &Run<'_>, cluster: &Cluster, changes: &[(usize, &Change)]) -> Result<Observed, String> {
+    let places = places(run, cluster, changes);
+    let mut sites = BTreeMap::new();
+    for (name, seen) in &run.observed.sites {
+        let now = match (places.contains(name), seen) {
+            (true, Listing::Complete(seen)) => read_again(run, name, seen).await,
+            (_, Listing::Unknown { .. }) | (false, Listing::Complete(_)) => seen.clone(),
+        };
+        sites.insert(name.clone(), now);
     }
-    let records = site.state.records().await.map_err(|error| error.to_string())?;
-    now.records = Listing::Complete(records);
-    Ok(now)
+    let records = State(run.context.store).records().await.map_err(|error| error.to_string())?;
+    let Observed { at, provenance, ref keyring, .. } = *run.observed;
+    Ok(Observed { at, provenance, sites, records: Listing::Complete(records), keyring: keyring.clone() })
+}
+
+/// One place, read again; what its servers said stays.
+async fn read_again(run: &Run<'_>, name: &SiteName, seen: &SiteInventory) -> Listing<SiteInventory> {
+    let now = match run.context.sites.get(name) {
+        Ok(capabilities) => read_place(run, name, capabilities, seen).await,
+        Err(because) => Err(because),
+    };
+    match now {
+        Ok(now) => Listing::Complete(now),
+        Err(because) => Listing::Unknown { because },
+    }
+}
+
+async fn read_place(
+    run: &Run<'_>,
+    name: &SiteName,
+    capabilities: &Capabilities,
+    seen: &SiteInventory,
+) -> Result<SiteInventory, String> {
+    let facts = capabilities.inventory.facts(run.context.clock.now()).await.map_err(|error| error.to_string())?;
+    Ok(SiteInventory {
+        clock: facts.clock,
+        provider: seen.provider,
+        account: seen.account.clone(),
+        abilities: seen.abilities.clone(),
+        instances: seen.instances.clone(),
+        snapshots: read_snapshots(name, capabilities, &Silent).await?,
+        unmanaged: seen.unmanaged.clone(),
+        kept_files: read_kept_files(capabilities).await?,
+    })
 }

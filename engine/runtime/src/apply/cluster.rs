@@ -1,14 +1,14 @@
-//! One cluster's changes in their order, under its lease.
+//! One cluster's changes in their order, over all of its places, under its one lease.
 
 use super::again::look_again;
-use super::{ChangeEnd, Context, Run};
+use super::{ChangeEnd, Context, Run, source_of};
 use crate::events::Event;
-use crate::execute::{Hands, Site};
+use crate::execute::{Hands, Touched};
 use crate::journal::Entry;
 use crate::lease::{self, Acquired, Lease};
 use crate::seams::StoreError;
 use backstay_core::model::Cluster;
-use backstay_core::name::{ClusterUid, SiteName};
+use backstay_core::name::ClusterUid;
 use backstay_core::plan::{Action, Change};
 use backstay_core::saga::{self, End, Saga};
 use jiff::SignedDuration;
@@ -16,10 +16,27 @@ use std::sync::atomic::Ordering;
 
 pub(super) async fn apply(
     run: &Run<'_>,
-    name: &SiteName,
-    site: &Site<'_>,
+    uid: &ClusterUid,
+    mut changes: Vec<(usize, &Change)>,
+) -> Result<Vec<(usize, ChangeEnd)>, StoreError> {
+    // The order of work holds over all places.
+    changes.sort_by_key(|(_, change)| change.action.rank());
+    let blocked: Vec<Option<String>> = changes.iter().map(|(_, change)| run.blocked(change)).collect();
+    if blocked.iter().any(Option::is_none) {
+        return under_lease(run, uid, changes, blocked).await;
+    }
+    let ended = changes.into_iter().zip(blocked).filter_map(|((index, change), because)| {
+        let end = ChangeEnd::Saga(End::Stale { because: because? });
+        Some(run.ended(index, change, end))
+    });
+    Ok(ended.collect())
+}
+
+async fn under_lease(
+    run: &Run<'_>,
     uid: &ClusterUid,
     changes: Vec<(usize, &Change)>,
+    blocked: Vec<Option<String>>,
 ) -> Result<Vec<(usize, ChangeEnd)>, StoreError> {
     let context = run.context;
     let Some(cluster) = context.desired.clusters.get(uid) else {
@@ -37,11 +54,12 @@ pub(super) async fn apply(
         }
     };
     let stale = if context.seen.is_next(&lease) {
-        vec![None; changes.len()]
+        blocked
     } else {
-        look_again(run, name, site, uid, &changes).await
+        let again = look_again(run, cluster, &changes).await;
+        blocked.into_iter().zip(again).map(|(blocked, stale)| blocked.or(stale)).collect()
     };
-    let ended = in_order(run, site, cluster, &mut lease, changes.into_iter().zip(stale).collect()).await;
+    let ended = in_order(run, cluster, &mut lease, changes.into_iter().zip(stale).collect()).await;
     let released = lease.release(context.store).await;
     let ended = ended?;
     released.map(|()| ended)
@@ -49,13 +67,13 @@ pub(super) async fn apply(
 
 async fn in_order(
     run: &Run<'_>,
-    site: &Site<'_>,
     cluster: &Cluster,
     lease: &mut Lease,
     changes: Vec<((usize, &Change), Option<String>)>,
 ) -> Result<Vec<(usize, ChangeEnd)>, StoreError> {
     let mut ended = Vec::with_capacity(changes.len());
     let mut point_was_not_made = false;
+    let mut touched = Touched::new();
     for ((index, change), stale) in changes {
         if run.context.cancelled.load(Ordering::SeqCst) {
             ended.push(run.ended(index, change, ChangeEnd::Cancelled));
@@ -65,15 +83,19 @@ async fn in_order(
         let lacks_its_point = point_was_not_made && matches!(change.action, Action::Expire(_));
         let stale =
             stale.or_else(|| lacks_its_point.then(|| "the point that was to take its place was not made".to_owned()));
-        if let Some(because) = stale {
+        let (site, from) = (run.site(&change.site), source_of(change).and_then(|from| run.site(from)));
+        let (None, Some(site)) = (&stale, site) else {
+            let because = stale.unwrap_or_else(|| format!("site {} could not be read", change.site));
+            point_was_not_made |= matches!(change.action, Action::Create(_));
             ended.push(run.ended(index, change, ChangeEnd::Saga(End::Stale { because })));
             continue;
-        }
+        };
         let entry = Entry::Change { index, change: Box::new(change.clone()), epoch: lease.epoch() };
         run.journal.write(entry).await?;
         run.context.observer.on(&Event::ChangeStarted { index, change: change.clone() });
-        let mut hands = Hands::new(site, cluster, change);
+        let mut hands = Hands::new(site, from, cluster, change, std::mem::take(&mut touched));
         let end = run_saga(run, lease, &mut hands, index, &change.action).await?;
+        touched = std::mem::take(&mut hands.touched);
         run.journal.write(Entry::Ended { index, end: end.clone() }).await?;
         point_was_not_made |= matches!(change.action, Action::Create(_)) && end != End::Done;
         ended.push(run.ended(index, change, ChangeEnd::Saga(end)));

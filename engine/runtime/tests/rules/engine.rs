@@ -13,7 +13,8 @@ use backstay_core::seal::{Keyring, SealKey};
 use backstay_core::tags::Tags;
 use backstay_core::verify::{VerifiedPlan, verify};
 use backstay_provider::{
-    Capabilities, CreateSnapshot, Created, Home, Opener, ProviderError, Store, Sweeper, VirtualClock as SiteClock,
+    Capabilities, CopySnapshot, CreateSnapshot, Created, Home, Opener, ProviderError, Store, Sweeper,
+    VirtualClock as SiteClock,
 };
 use backstay_runtime::apply::{Applied, Context, apply};
 use backstay_runtime::events::{Observer, Silent};
@@ -260,6 +261,11 @@ impl Store for Hands {
     async fn create_group(&self, orders: &[CreateSnapshot]) -> Result<Vec<Created>, ProviderError> {
         self.tell("create", orders[0].instance.as_str());
         self.store.create_group(orders).await
+    }
+
+    async fn copy(&self, order: &CopySnapshot) -> Result<Created, ProviderError> {
+        self.tell("copy", order.source.id.as_str());
+        self.store.copy(order).await
     }
 
     async fn tag(&self, id: &SnapshotId, tags: &Tags) -> Result<(), ProviderError> {
