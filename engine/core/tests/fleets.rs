@@ -72,6 +72,7 @@ Fleet {
         ),
         cluster: 5,
     },
+    prices: {},
 }
 "#);
     let gold = &desired.policies[&PolicyName::new("gold").unwrap()];
@@ -153,6 +154,7 @@ Cluster {
             ),
         },
     ],
+    is_retired: false,
 }
 "#);
 }

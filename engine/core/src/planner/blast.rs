@@ -14,7 +14,7 @@ pub(super) fn limit(total: &mut Outcome, desired: &Desired, world: &World<'_>, a
     let fleet_limit = fleet_limit(desired, world);
     let cluster_limit = usize::try_from(desired.fleet.limits.cluster).unwrap_or(usize::MAX);
     let since = Duration::days(1).before(as_of);
-    let recent = world.records().recent_deletes.iter().filter(|delete| delete.at > since);
+    let recent = world.records().recent_deletes.iter().filter(|delete| delete.at > since && delete.cause != Cause::Due);
     let mut of_fleet = 0;
     let mut of_cluster: BTreeMap<ClusterUid, usize> = BTreeMap::new();
     for delete in recent {

@@ -225,7 +225,7 @@ pub(super) fn check_blast_radius(facts: &Facts<'_>, plan: &Plan, violations: &mu
     let mut subjects: Vec<_> = records
         .recent_deletes
         .iter()
-        .filter(|delete| delete.at > day_ago)
+        .filter(|delete| delete.at > day_ago && delete.cause != Cause::Due)
         .map(|delete| delete.cluster.clone())
         .collect();
     let before = subjects.len();

@@ -60,6 +60,17 @@ fn deletes_that_the_clock_did_not_bring_stay_few() {
             world.lab.records().recent_deletes.push(delete);
             by_config(world);
         }),
+        ("not with those of the last day that were due", &[], |world| {
+            world.lab.desired.fleet.limits.cluster = 1;
+            let delete = RecentDelete {
+                at: day(23) + SignedDuration::from_hours(2),
+                cluster: uid("orders-db"),
+                point: world.delete().point,
+                cause: Cause::Due,
+            };
+            world.lab.records().recent_deletes.push(delete);
+            by_config(world);
+        }),
         ("not with those of longer ago", &[], |world| {
             world.lab.desired.fleet.limits.cluster = 1;
             let delete = RecentDelete {
