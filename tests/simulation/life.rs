@@ -129,21 +129,21 @@ impl Story {
             return;
         }
         let cluster = self.chance.one_of(&clusters);
-        let instance = InstanceId::new(&self.chance.one_of(&cluster.instances())).expect("an id");
+        let instance = InstanceId::new(self.chance.one_of(&cluster.instances())).expect("an id");
         let site = open(&self.shell, &self.town.sites[number].name);
         let act = |meddle| site.meddle(meddle).expect("nothing stops meddling");
         match self.chance.below(5) {
             0 => drop(act(Meddle::StopServer { instance })),
             1 | 2 => drop(act(Meddle::StartServer { instance })),
             3 if !snapshots.is_empty() => {
-                let id = SnapshotId::new(&self.chance.one_of(&snapshots)).expect("an id");
+                let id = SnapshotId::new(self.chance.one_of(&snapshots)).expect("an id");
                 drop(act(Meddle::DeleteSnapshot { id }));
             }
             4 if !snapshots.is_empty() => {
                 // A copy of a real snapshot's tags on one that Backstay did not make.
                 let model = &self.worlds[number].snapshots[&self.chance.one_of(&snapshots)];
                 let tags: Tags = model.tags.clone().into_iter().collect();
-                let disk = DiskId::new(&format!("vol-{instance}-d")).expect("an id");
+                let disk = DiskId::new(format!("vol-{instance}-d")).expect("an id");
                 let made = act(Meddle::CreateForeign { disk, tags });
                 self.garbage.extend(made.into_iter().map(|snapshot| snapshot.id.to_string()));
             }

@@ -352,7 +352,7 @@ impl Cloud {
         let mut all = snapshot.tags.clone();
         all.extend(tags.clone());
         self.check_tags(&all)?;
-        let changed: Tags = tags.iter().filter(|(key, value)| snapshot.tags.get(*key) != Some(*value)).collect();
+        let changed: Tags = tags.iter().filter(|(key, value)| snapshot.tags.get(key) != Some(*value)).collect();
         Ok((!changed.is_empty()).then(|| Effect::Tagged { at: now, id: id.clone(), tags: changed }))
     }
 
@@ -363,7 +363,7 @@ impl Cloud {
         keys: &BTreeSet<String>,
     ) -> Result<Option<Effect>, SimError> {
         let snapshot = self.find(id)?;
-        let there: BTreeSet<String> = keys.iter().filter(|key| snapshot.tags.contains_key(*key)).cloned().collect();
+        let there: BTreeSet<String> = keys.iter().filter(|key| snapshot.tags.contains_key(key)).cloned().collect();
         Ok((!there.is_empty()).then(|| Effect::Untagged { at: now, id: id.clone(), keys: there }))
     }
 

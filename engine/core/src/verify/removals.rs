@@ -161,7 +161,7 @@ fn check_two_phases(context: &Context<'_>, mark: &MarkPoint, violations: &mut Ve
             fail("its tombstone speaks of something else");
         }
         let Some(snapshot) = find(context, expected) else { continue };
-        let tag = snapshot.tags.get("backstay-expire").and_then(|text| crate::time::parse_stamp(text));
+        let tag = snapshot.tags.get("backstay-expire").and_then(crate::time::parse_stamp);
         if tag != Some(said.at) {
             fail("its tag does not agree with its tombstone");
         }

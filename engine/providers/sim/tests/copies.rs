@@ -29,7 +29,7 @@ fn a_copy_waits_for_its_source_and_is_adopted_when_repeated() {
     let intent = Intent("copy-1".to_owned());
     let tags = Tags::from_iter([(MANAGED, "1"), (INTENT, "copy-1")]);
     let from = SiteName::new("aws-eu10").unwrap();
-    let order = CopySnapshot { from, source: source.clone(), intent, tags: tags.clone(), kms_key: None };
+    let order = CopySnapshot { from, source, intent, tags: tags.clone(), kms_key: None };
     assert_eq!(refused(now(away.store.copy(&order))).0, ErrorClass::Busy);
     home.clock.as_ref().unwrap().advance_to(at(100_000)).unwrap();
     let Created::Created(copy) = now(away.store.copy(&order)).unwrap() else { panic!("it was adopted") };
