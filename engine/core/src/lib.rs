@@ -31,3 +31,4 @@ pub mod tags;
 pub mod time;
 pub mod tombstone;
 pub mod verify;
+pub mod workers;

@@ -14,6 +14,7 @@ use std::str::FromStr;
 
 mod packed;
 
+pub(crate) use packed::Ours;
 pub use packed::Tags;
 
 /// Marks a snapshot as ours: `1`.

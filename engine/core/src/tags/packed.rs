@@ -5,6 +5,8 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde::ser::{Serialize, Serializer};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Our keys, in their order as texts: each is written as its place here.
 const OURS: [&str; 14] =
@@ -16,8 +18,44 @@ const FOREIGN: u8 = u8::MAX;
 ///
 /// One after the other: the key (its place in [`OURS`], or [`FOREIGN`], its length and its bytes), the value's length and
 /// its bytes. Lengths are LEB128. Equal tags have equal bytes.
-#[derive(Clone, Default, PartialEq, Eq, Hash)]
-pub struct Tags(Box<[u8]>);
+#[derive(Default)]
+pub struct Tags {
+    bytes: Box<[u8]>,
+    /// What checking the seal in these tags came to, see [`crate::seal`]; 0 while nobody has. Every change of the tags forgets it.
+    verdict: AtomicU64,
+}
+
+impl Clone for Tags {
+    fn clone(&self) -> Self {
+        Self { bytes: self.bytes.clone(), verdict: AtomicU64::new(self.verdict()) }
+    }
+}
+
+impl PartialEq for Tags {
+    fn eq(&self, other: &Self) -> bool {
+        self.bytes == other.bytes
+    }
+}
+
+impl Eq for Tags {}
+
+impl Hash for Tags {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.bytes.hash(state);
+    }
+}
+
+/// The values of our tags, read in one pass.
+pub(crate) struct Ours<'a>([Option<&'a str>; OURS.len()]);
+
+impl<'a> Ours<'a> {
+    /// The value of one of our keys.
+    ///
+    /// Panics if the key is not one of ours.
+    pub(crate) fn get(&self, key: &str) -> Option<&'a str> {
+        self.0[OURS.binary_search(&key).expect("a key of ours")]
+    }
+}
 
 impl Tags {
     /// No tags.
@@ -84,11 +122,30 @@ impl Tags {
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.bytes.is_empty()
+    }
+
+    /// The values of all our tags, in one pass.
+    pub(crate) fn ours(&self) -> Ours<'_> {
+        let mut values = [None; OURS.len()];
+        for entry in self.entries().filter(|entry| entry.code != FOREIGN) {
+            values[usize::from(entry.code)] = Some(entry.value);
+        }
+        Ours(values)
+    }
+
+    /// What was remembered of these very tags; 0 when nothing was.
+    pub(crate) fn verdict(&self) -> u64 {
+        self.verdict.load(Ordering::Relaxed)
+    }
+
+    /// Remembers something of these very tags.
+    pub(crate) fn remember(&self, verdict: u64) {
+        self.verdict.store(verdict, Ordering::Relaxed);
     }
 
     fn entries(&self) -> Entries<'_> {
-        Entries(&self.0)
+        Entries(&self.bytes)
     }
 }
 
@@ -148,7 +205,7 @@ fn pack<'a>(tags: impl Iterator<Item = (&'a str, &'a str)>) -> Tags {
         }
         put(&mut bytes, value);
     }
-    Tags(bytes.into_boxed_slice())
+    Tags { bytes: bytes.into_boxed_slice(), verdict: AtomicU64::new(0) }
 }
 
 fn put(bytes: &mut Vec<u8>, text: &str) {
