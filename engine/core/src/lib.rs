@@ -15,6 +15,7 @@ pub mod capabilities;
 pub mod diagnostic;
 pub mod document;
 pub mod lsn;
+mod memo;
 pub mod model;
 pub mod name;
 pub mod observed;

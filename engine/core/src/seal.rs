@@ -3,6 +3,7 @@
 //! The seal covers what can never change about the snapshot (provider, account, id, source disk) and the tags of
 //! [`tags::SEALED`]. Only [`OwnedSnapshot::check`] makes an [`OwnedSnapshot`], and only that may be marked or deleted.
 
+use crate::memo::Fingerprint;
 use crate::model::ProviderKind;
 use crate::name::{AccountId, SnapshotId};
 use crate::observed::Snapshot;
@@ -132,8 +133,7 @@ impl Place<'_> {
     }
 }
 
-/// What checking a seal came to, kept beside the tags that hold it: a signature takes some 50 µs to check, and every plan
-/// needs each one twice.
+/// What checking a seal came to, kept beside the tags that hold it.
 ///
 /// The tags forget it when they change. What else a seal binds is told by `print`, so that a verdict is not believed of
 /// another snapshot that was given a copy of the tags. Whether the key is still trusted is asked each time.
@@ -147,18 +147,9 @@ impl Verdict {
     const FORGED: u64 = 2;
 
     fn of(place: &Place<'_>, snapshot: &Snapshot) -> Self {
-        let mut print = 0xcbf2_9ce4_8422_2325_u64;
-        let mut mix = |word: u64| print = (print ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
-        for fact in place.facts_of(snapshot) {
-            mix(fact.len() as u64);
-            for chunk in fact.as_bytes().chunks(8) {
-                let mut word = [0; 8];
-                word[..chunk.len()].copy_from_slice(chunk);
-                mix(u64::from_le_bytes(word));
-            }
-        }
+        let facts = place.facts_of(snapshot).into_iter();
         // The two lowest bits are the verdict's.
-        Self { print: print & !3 }
+        Self { print: facts.fold(Fingerprint::new(), Fingerprint::text).get() & !3 }
     }
 
     /// Whether the seal is genuine, if it was checked before.
@@ -183,6 +174,12 @@ pub struct KeyId(String);
 
 impl KeyId {
     const LENGTH: usize = 13;
+
+    /// The id as a text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
 
     fn of(key: &VerifyingKey) -> Self {
         Self(lowercase_base32(&Sha256::digest(key.as_bytes())[..8]))
@@ -224,6 +221,12 @@ impl Keyring {
     #[must_use]
     pub fn new(keys: impl IntoIterator<Item = PublicKey>) -> Self {
         Self(keys.into_iter().map(|key| (KeyId::of(&key.0), key)).collect())
+    }
+
+    /// Whether it has this key.
+    #[must_use]
+    pub fn contains(&self, key: &KeyId) -> bool {
+        self.0.contains_key(key)
     }
 
     /// Whether it has no key at all: before the first apply.
