@@ -35,8 +35,14 @@ const RUNS: usize = 5;
 /// Mixed: windows, grandfathers, several floors, a time zone.
 const POLICIES: [(&str, &str); 4] = [
     ("gold", "schedule: { every: 8h }\n  retention: { recoveryWindow: 14d, minimumRedundancy: 2 }"),
-    ("silver", "schedule: { every: 12h }\n  retention: { keep: { daily: 14, weekly: 3 }, minimumRedundancy: 3, grace: 24h }"),
-    ("bronze", "schedule: { every: 24h }\n  retention: { keep: { last: 5, weekly: 4, monthly: 3 }, recoveryWindow: 30d }"),
+    (
+        "silver",
+        "schedule: { every: 12h }\n  retention: { keep: { daily: 14, weekly: 3 }, minimumRedundancy: 3, grace: 24h }",
+    ),
+    (
+        "bronze",
+        "schedule: { every: 24h }\n  retention: { keep: { last: 5, weekly: 4, monthly: 3 }, recoveryWindow: 30d }",
+    ),
     (
         "berlin",
         "schedule: { cron: \"30 */6 * * *\", timeZone: Europe/Berlin }\n  retention: { keep: { last: 30, daily: 10, yearly: 1 } }",
@@ -49,7 +55,9 @@ fn main() {
     match numbers.as_slice() {
         [clusters, points] => println!("{}", row(*clusters, *points)),
         _ => {
-            println!("| clusters | snapshots | documents | resolve | check all seals once | plan + verify | of it plan | changes | memory |");
+            println!(
+                "| clusters | snapshots | documents | resolve | check all seals once | plan + verify | of it plan | changes | memory |"
+            );
             println!("|---|---|---|---|---|---|---|---|---|");
             for clusters in [100, 1000, 3000, 10_000] {
                 let row = std::process::Command::new(&arguments[0])
@@ -134,9 +142,13 @@ fn documents(clusters: usize) -> BTreeMap<String, String> {
         format!("apiVersion: backstay.dev/v1\nkind: {kind}\nmetadata: {{ name: {name} }}\nspec:\n")
     };
     let mut files: BTreeMap<String, String> = BTreeMap::new();
-    files.insert("fleet/fleet.yaml".to_owned(), head("Fleet", "bench") + "  limits: { deletesPerDay: { fleet: 100%, cluster: 100 } }\n");
+    files.insert(
+        "fleet/fleet.yaml".to_owned(),
+        head("Fleet", "bench") + "  limits: { deletesPerDay: { fleet: 100%, cluster: 100 } }\n",
+    );
     for site in SITES {
-        let spec = format!("  {{ provider: sim, profile: aws, seed: 7, clock: virtual, world: fleet/worlds/{site}.yaml }}\n");
+        let spec =
+            format!("  {{ provider: sim, profile: aws, seed: 7, clock: virtual, world: fleet/worlds/{site}.yaml }}\n");
         files.insert(format!("fleet/{site}.yaml"), head("Site", site) + &spec);
         let world = "  { start: 2026-01-01T00:00:00Z, account: \"111122223333\", instances: [] }\n";
         files.insert(format!("fleet/worlds/{site}.yaml"), head("World", site) + world);
@@ -151,9 +163,11 @@ fn documents(clusters: usize) -> BTreeMap<String, String> {
         }
         let (site, policy) = (SITES[number % 4], POLICIES[number / 4 % 4].0);
         text.push_str(&head("Cluster", &format!("cluster-{number:05}")));
-        writeln!(text, "  uid: 0d9f6a52-4a3e-4c0e-9d31-{number:012x}\n  site: {site}\n  policy: {policy}\n  nodes:").unwrap();
+        writeln!(text, "  uid: 0d9f6a52-4a3e-4c0e-9d31-{number:012x}\n  site: {site}\n  policy: {policy}\n  nodes:")
+            .unwrap();
         for (node, role) in [(0, "postgres"), (1, "postgres"), (2, "pgpool"), (3, "pgpool"), (4, "pgpool")] {
-            writeln!(text, "    - {{ name: node-{node}, role: {role}, instance: {} }}", instance(number, node)).unwrap();
+            writeln!(text, "    - {{ name: node-{node}, role: {role}, instance: {} }}", instance(number, node))
+                .unwrap();
         }
     }
     files
@@ -231,7 +245,8 @@ fn machine(number: usize, node: usize) -> Instance {
     if node > 1 {
         return Instance { id, disks: vec![disk(DiskRole::Other, "root")], database: DatabaseState::NotObservable };
     }
-    let role = if node == 0 { DatabaseRole::Primary } else { DatabaseRole::Standby { lag: Some(Duration::seconds(1)) } };
+    let role =
+        if node == 0 { DatabaseRole::Primary } else { DatabaseRole::Standby { lag: Some(Duration::seconds(1)) } };
     let status = DatabaseStatus {
         role,
         system: system(number),

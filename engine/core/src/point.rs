@@ -180,14 +180,17 @@ impl<'a> Catalogue<'a> {
         let mut stranger = |snapshot, why| shelf.strangers.push(Stranger { snapshot, why });
         for snapshot in places.iter().filter_map(|place| self.inventory.snapshots.get(usize::try_from(*place).ok()?)) {
             let ours = snapshot.tags.ours();
-            let key: Option<PointKey> = ours.get(tags::POINT).and_then(|text| text.parse().ok());
-            shelf.attempts.extend(key);
+            let (point, slot) = (ours.get(tags::POINT), ours.get(tags::SLOT));
             let class = ours.get(tags::CLASS).and_then(PointClass::parse);
-            let slot = ours.get(tags::SLOT).and_then(parse_stamp);
-            let (true, Some(key), Some(class)) = (is_claimed, key.filter(|key| slot == Some(key.slot)), class) else {
+            let key = point.zip(slot).and_then(|(point, slot)| PointKey::of_slot(point, slot));
+            let (true, Some(key), Some(class)) = (is_claimed, key, class) else {
+                shelf.attempts.extend(point.and_then(|text| text.parse::<PointKey>().ok()));
                 stranger(snapshot, NotOurs::Forged);
                 continue;
             };
+            if found.last().is_none_or(|(last, _, _)| *last != key) {
+                shelf.attempts.insert(key);
+            }
             match OwnedSnapshot::check_tags(&place, snapshot, &ours, self.keyring) {
                 Ok(owned) => match ours.get(tags::PART).and_then(|text| text.parse().ok()) {
                     Some(name) => found.push((key, class, Found::Part(Part { name, snapshot: owned }, facts(&ours)))),

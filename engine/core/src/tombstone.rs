@@ -76,7 +76,8 @@ impl Tombstone {
     fn fingerprint(&self) -> Fingerprint {
         let Self { content, key, signature, verdict: _, digest: _ } = self;
         let TombstoneContent { site, snapshot, cluster, point, number, at, grace, cause, reason } = content;
-        let texts = [site.as_str(), snapshot.as_str(), cluster.as_str(), cause.as_str(), reason, key.as_str(), signature];
+        let texts =
+            [site.as_str(), snapshot.as_str(), cluster.as_str(), cause.as_str(), reason, key.as_str(), signature];
         let instants = [point.slot, *at].into_iter().flat_map(|instant| {
             [instant.as_second().cast_unsigned(), u64::from(instant.subsec_nanosecond().cast_unsigned())]
         });
