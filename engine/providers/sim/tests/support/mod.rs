@@ -49,6 +49,8 @@ impl Fleet {
             virtual_clock: true,
             faults: vec![],
             page_size: Some(2),
+            enforces_budgets: false,
+            clock_skew: SignedDuration::ZERO,
         };
         Self { directory, declared, host: ticking(), name: SiteName::new("aws-eu10").unwrap() }
     }
