@@ -70,6 +70,10 @@ pub struct RecoveryPoint<'a> {
     pub parts: Vec<Part<'a>>,
     /// Its snapshots that carry only our intent.
     pub unsealed: Vec<&'a Snapshot>,
+    /// Whether a tag of one of its sealed parts says that it is held.
+    pub is_tagged_held: bool,
+    /// Whether a tag of one of its sealed parts says that it is marked.
+    pub is_tagged_marked: bool,
 }
 
 impl RecoveryPoint<'_> {
@@ -193,7 +197,14 @@ impl<'a> Catalogue<'a> {
             }
             match OwnedSnapshot::check_tags(&place, snapshot, &ours, self.keyring) {
                 Ok(owned) => match ours.get(tags::PART).and_then(|text| text.parse().ok()) {
-                    Some(name) => found.push((key, class, Found::Part(Part { name, snapshot: owned }, facts(&ours)))),
+                    Some(name) => {
+                        let said = Said {
+                            facts: facts(&ours),
+                            is_held: ours.get(tags::HOLD).is_some(),
+                            is_marked: ours.get(tags::EXPIRE).is_some(),
+                        };
+                        found.push((key, class, Found::Part(Part { name, snapshot: owned }, said)));
+                    }
                     None => stranger(snapshot, NotOurs::Forged),
                 },
                 Err(NotOurs::Unsealed) => found.push((key, class, Found::Unsealed(snapshot))),
@@ -218,23 +229,30 @@ impl<'a> Catalogue<'a> {
     }
 }
 
+/// What a part's tags say, read once.
+struct Said {
+    facts: Option<Facts>,
+    is_held: bool,
+    is_marked: bool,
+}
+
 /// One snapshot of an attempt.
 enum Found<'a> {
-    Part(Part<'a>, Option<Facts>),
+    Part(Part<'a>, Said),
     Unsealed(&'a Snapshot),
 }
 
 /// What one attempt has gathered so far.
 #[derive(Default)]
 struct Attempt<'a> {
-    parts: Vec<(Part<'a>, Option<Facts>)>,
+    parts: Vec<(Part<'a>, Said)>,
     unsealed: Vec<&'a Snapshot>,
 }
 
 impl<'a> Attempt<'a> {
     fn take(&mut self, found: Found<'a>) {
         match found {
-            Found::Part(part, facts) => self.parts.push((part, facts)),
+            Found::Part(part, said) => self.parts.push((part, said)),
             Found::Unsealed(snapshot) => self.unsealed.push(snapshot),
         }
     }
@@ -266,7 +284,7 @@ fn assemble<'a>(class: PointClass, key: PointKey, mut attempt: Attempt<'a>) -> R
     attempt.parts.sort_by(|(a, _), (b, _)| (order(a), a.snapshot.id()).cmp(&(order(b), b.snapshot.id())));
     attempt.unsealed.sort_by_key(|snapshot| &snapshot.id);
     let all = || attempt.parts.iter().map(|(part, _)| part.snapshot.snapshot()).chain(attempt.unsealed.iter().copied());
-    let known = attempt.parts.first().and_then(|(_, facts)| *facts);
+    let known = attempt.parts.first().and_then(|(_, said)| said.facts);
     let state = match known {
         Some(facts) => state_of(&attempt, facts),
         None => PointState::Incomplete { because: "it was never sealed" },
@@ -280,6 +298,8 @@ fn assemble<'a>(class: PointClass, key: PointKey, mut attempt: Attempt<'a>) -> R
         system: known.and_then(|facts| facts.system),
         consistency: known.map_or(Consistency::Crash, |facts| facts.consistency),
         state,
+        is_tagged_held: attempt.parts.iter().any(|(_, said)| said.is_held),
+        is_tagged_marked: attempt.parts.iter().any(|(_, said)| said.is_marked),
         parts: attempt.parts.into_iter().map(|(part, _)| part).collect(),
         unsealed: attempt.unsealed,
     }
@@ -296,7 +316,7 @@ fn state_of(attempt: &Attempt<'_>, expected: Facts) -> PointState {
     if !complete {
         return incomplete("parts are missing or doubled");
     }
-    if !attempt.parts.iter().all(|(_, facts)| *facts == Some(expected)) {
+    if !attempt.parts.iter().all(|(_, said)| said.facts == Some(expected)) {
         return incomplete("its parts disagree");
     }
     let mut in_progress = false;
