@@ -1,6 +1,7 @@
 //! The command line as its users meet it: in one process and made-up time where that is enough, the real binary where not.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod bugs_of_others;
 mod codes;
 mod grammar;
 mod json;

@@ -120,6 +120,36 @@ fn a_delete_that_cannot_look_first_deletes_nothing() {
     assert_eq!(list(&site), [made]);
 }
 
+/// Bug of others 11: one delete call took ids of two kinds, and deleted a server.
+///
+/// Here a snapshot's id is a type of its own. Where an id of another kind gets into one all the same, it names nothing, and
+/// a snapshot that is not the one that was seen stays.
+#[test]
+fn bug_11_a_delete_takes_snapshots_only_and_the_one_that_was_seen() {
+    for profile in ["aws", "azure", "gcp", "alibaba"] {
+        let mut fleet = Fleet::new();
+        fleet.declared.profile = profile.into();
+        let site = fleet.open().capabilities();
+        let (one, other) = (create(&site, "vol-data", 1), create(&site, "vol-wal", 1));
+        let before = fs::read(fleet.journal()).unwrap();
+        for id in ["i-primary", "vol-data", "i-standby"] {
+            let id = SnapshotId::new(id).unwrap();
+            // Nothing of this kind is there, and what is not there needs no delete.
+            now(site.sweeper.delete(&id, &one.disk, &one.generation())).unwrap();
+        }
+        for (id, disk, generation) in [
+            (&one.id, &other.disk, one.generation()),
+            (&one.id, &one.disk, other.generation()),
+            (&other.id, &one.disk, one.generation()),
+        ] {
+            assert_eq!(refused(now(site.sweeper.delete(id, disk, &generation))).0, ErrorClass::Busy, "{profile}");
+        }
+        assert_eq!(fs::read(fleet.journal()).unwrap(), before, "{profile}: something happened");
+        assert_eq!(now(site.inventory.instances(None)).unwrap().items.len(), 2, "{profile}");
+        assert_eq!(list(&site).len(), 2, "{profile}");
+    }
+}
+
 #[test]
 fn of_duplicates_the_oldest_is_adopted() {
     let fleet = Fleet::new();

@@ -30,7 +30,7 @@ use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
 
@@ -47,6 +47,34 @@ pub(crate) struct Engine {
     /// The site whose clock cannot be moved.
     pub(crate) broken_clock: Option<&'static str>,
     pub(crate) cancelled: AtomicBool,
+    /// How many clusters are worked on at once.
+    pub(crate) parallelism: usize,
+    pub(crate) deletes: Arc<Gauge>,
+}
+
+/// How many calls are under way, and how many ever were at once.
+#[derive(Default)]
+pub(crate) struct Gauge {
+    now: AtomicUsize,
+    most: AtomicUsize,
+}
+
+impl Gauge {
+    pub(crate) fn most(&self) -> usize {
+        self.most.load(Ordering::SeqCst)
+    }
+
+    /// A call that lasts until every other one that may begin beside it has begun.
+    async fn during<T>(&self, call: impl Future<Output = T>) -> T {
+        let now = self.now.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most.fetch_max(now, Ordering::SeqCst);
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        let answer = call.await;
+        self.now.fetch_sub(1, Ordering::SeqCst);
+        answer
+    }
 }
 
 /// A plan with what it was made from.
@@ -74,6 +102,8 @@ impl Engine {
             before_tag: Hook::default(),
             broken_clock: None,
             cancelled: AtomicBool::new(false),
+            parallelism: 1,
+            deletes: Arc::default(),
         }
     }
 
@@ -107,12 +137,13 @@ impl Engine {
         resolution.desired.unwrap()
     }
 
-    fn sites(&self, desired: &Desired) -> Sites {
+    pub(crate) fn sites(&self, desired: &Desired) -> Sites {
         let opener = Watching {
             inner: self.shell.sim_opener(),
             log: self.log.clone(),
             before_tag: self.before_tag.clone(),
             broken_clock: self.broken_clock,
+            deletes: self.deletes.clone(),
         };
         let home = Home { fleet: self.directory.path(), state: &self.state() };
         Registry::default().with(ProviderKind::Sim, Arc::new(opener)).open(desired, home)
@@ -156,7 +187,7 @@ impl Engine {
             key: Some(&key()),
             observer,
             seen: &planned.seen,
-            parallelism: 1,
+            parallelism: self.parallelism,
             lease_timeout,
             run,
             cancelled: &self.cancelled,
@@ -221,6 +252,7 @@ struct Watching {
     log: Log,
     before_tag: Hook,
     broken_clock: Option<&'static str>,
+    deletes: Arc<Gauge>,
 }
 
 impl Opener for Watching {
@@ -231,6 +263,7 @@ impl Opener for Watching {
             sweeper: inner.sweeper.clone(),
             log: self.log.clone(),
             before_tag: self.before_tag.clone(),
+            deletes: self.deletes.clone(),
         });
         let is_broken = self.broken_clock == Some(site.name.as_str());
         let clock = if is_broken { Some(Arc::new(BrokenClock) as Arc<dyn SiteClock>) } else { inner.clock.clone() };
@@ -243,6 +276,7 @@ struct Hands {
     sweeper: Arc<dyn Sweeper>,
     log: Log,
     before_tag: Hook,
+    deletes: Arc<Gauge>,
 }
 
 impl Hands {
@@ -287,7 +321,7 @@ impl Store for Hands {
 impl Sweeper for Hands {
     async fn delete(&self, id: &SnapshotId, disk: &DiskId, generation: &Generation) -> Result<(), ProviderError> {
         self.tell("delete", id.as_str());
-        self.sweeper.delete(id, disk, generation).await
+        self.deletes.during(self.sweeper.delete(id, disk, generation)).await
     }
 }
 

@@ -81,6 +81,7 @@ fn of_eight_runs_at_once_one_wins_and_each_takeover_raises_the_epoch() {
     }
 }
 
+/// Bug of others 16: a timeout compared seconds with milliseconds.
 #[test]
 fn a_lease_lasts_its_ten_minutes_to_the_end() {
     let place = Place::new();

@@ -247,6 +247,42 @@ fn a_page_marker_that_comes_again_is_an_error_and_never_an_endless_listing() {
     assert!(listing(&observed, "c").complete().is_some());
 }
 
+/// Bug of others 5: a listing that stopped at a page limit capped the fleet.
+#[test]
+fn bug_5_no_number_of_pages_caps_the_fleet() {
+    let word = |text: String| -> &'static str { text.leak() };
+    let page = |number: usize| word(format!("page-{number}"));
+    let many: Pages = (0..2_500)
+        .map(|number| {
+            let token = if number == 0 { "" } else { page(number) };
+            (token, Ok((vec![word(format!("s-{number:05}"))], (number < 2_499).then(|| page(number + 1)))))
+        })
+        .collect();
+    let state = TempDir::new().unwrap();
+    let scripts = Scripts([("a", with(many)), ("b", Script::default()), ("c", Script::default())].into());
+    let (observed, _) = look(scripts, state.path());
+    assert_eq!(ids(&observed, "a"), (0..2_500).map(|number| format!("s-{number:05}")).collect::<Vec<_>>());
+}
+
+/// Bug of others 6: the page marker was ignored, and page one read again and again. Whoever ignores it, the site or what
+/// stands before it, the listing is not believed.
+#[test]
+fn bug_6_page_one_that_comes_again_is_never_taken_for_the_next_page() {
+    let first = || Ok((vec!["s-1", "s-2"], Some("x")));
+    // The same page with the same marker; the same page with no further one; the same page with ever new markers.
+    let same: Pages = [("", first()), ("x", first())].into();
+    let ends: Pages = [("", first()), ("x", Ok((vec!["s-1", "s-2"], None)))].into();
+    let new: Pages =
+        [("", first()), ("x", Ok((vec!["s-1", "s-2"], Some("y")))), ("y", Ok((vec!["s-1", "s-2"], None)))].into();
+    let state = TempDir::new().unwrap();
+    let scripts = Scripts([("a", with(same)), ("b", with(ends)), ("c", with(new))].into());
+    let (observed, _) = look(scripts, state.path());
+    assert_eq!(because(&observed, "a"), "snapshots, page 2: the site gave the same page marker again");
+    for site in ["b", "c"] {
+        assert_eq!(because(&observed, site), "a listing showed the same item twice: it changed while it was read");
+    }
+}
+
 #[test]
 fn one_page_that_fails_makes_its_site_unknown_and_no_other() {
     let broken: Pages = [("", Ok((vec!["s-1"], Some("x")))), ("x", Err("503 Slow Down"))].into();

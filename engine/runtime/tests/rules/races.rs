@@ -93,6 +93,7 @@ fn a_damaged_lease_stops_its_own_cluster_alone() {
     assert_eq!(ends[1], "done");
 }
 
+/// Bug of others 9: a lock stayed after success.
 #[test]
 fn every_lease_is_given_back_at_the_end_whatever_came_of_the_changes() {
     let engine = Engine::new();
