@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, clippy::disallowed_types, reason = "tests look at the disk")]
 
 mod apply;
+mod clouds;
 mod documents;
 mod engine;
 mod journal;
