@@ -1,13 +1,14 @@
 //! Creates: one point per slot, all disks of one instance, in the right order (INVARIANTS.md 8, POSTGRES.md).
 
 use super::reference::Whole;
+use super::slots::Slots;
 use super::{Context, Violation};
 use crate::model::{ConsistencyWanted, NodeRole, SourcePreference};
 use crate::observed::{DatabaseRole, DatabaseState, DiskRole};
 use crate::plan::{Action, Change, CreatePoint};
-use crate::schedule::Schedule;
 use crate::tags::{Intent, PartRole};
-use jiff::{SignedDuration, Timestamp};
+use crate::time::Duration;
+use jiff::SignedDuration;
 use std::collections::BTreeSet;
 
 pub(super) fn check(context: &Context<'_>, changes: &[&Change], violations: &mut Vec<Violation>) {
@@ -40,17 +41,7 @@ fn check_slot(context: &Context<'_>, create: &CreatePoint, violations: &mut Vec<
     if slot > as_of {
         violations.push(context.violation(15, format!("slot {slot} is in the future")));
     }
-    if let Schedule::Every { interval, spread } = &context.policy.schedule {
-        let interval = i64::try_from(interval.as_seconds().max(1)).unwrap_or(i64::MAX);
-        let into = slot.as_second().rem_euclid(interval);
-        if into > i64::try_from(spread.as_seconds()).unwrap_or(i64::MAX) {
-            violations.push(context.violation(15, format!("slot {slot} is not one of the schedule's")));
-        }
-        if as_of.as_second() - slot.as_second() >= interval {
-            violations.push(context.violation(15, format!("slot {slot} is not the latest one")));
-        }
-    }
-    if policy_slots(context, create) != Some(slot) {
+    if Slots::of(&context.policy.schedule, as_of, Duration::ZERO).latest(&context.cluster.uid) != Some(slot) {
         violations.push(context.violation(15, format!("slot {slot} is not the latest one of the schedule")));
     }
     // What is dated in the future, by whatever clock, serves nothing.
@@ -68,21 +59,6 @@ fn check_slot(context: &Context<'_>, create: &CreatePoint, violations: &mut Vec<
     let own = create.point.to_string();
     if context.snapshots.iter().any(|snapshot| snapshot.tags.get("backstay-point") == Some(&own)) {
         violations.push(context.violation(8, format!("attempt {own} was made before")));
-    }
-}
-
-/// The latest slot; for cron expressions by walking on from a slot well before.
-fn policy_slots(context: &Context<'_>, create: &CreatePoint) -> Option<Timestamp> {
-    let (schedule, uid) = (&context.policy.schedule, &context.cluster.uid);
-    match schedule {
-        // The bounds of the interval were checked above, without the schedule's own arithmetic.
-        Schedule::Every { .. } => Some(create.point.slot),
-        Schedule::Cron { .. } => {
-            let before = create.point.slot.checked_sub(SignedDuration::from_secs(1)).ok()?;
-            let slot = schedule.next_due(uid, before)?;
-            let is_latest = schedule.next_due(uid, slot).is_none_or(|next| next > context.facts.as_of);
-            is_latest.then_some(slot)
-        }
     }
 }
 

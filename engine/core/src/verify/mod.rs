@@ -5,6 +5,7 @@
 mod creates;
 mod reference;
 mod removals;
+mod slots;
 
 use crate::model::{Cluster, Desired, Policy};
 use crate::name::{ClusterUid, InstanceId, SiteName, SnapshotId};
