@@ -149,7 +149,7 @@ fn a_retired_clusters_points_live_out_the_longest_of_their_spans() {
                 sites.delete(17, name);
             }
         }),
-        ("the last one of a cluster that is not retired", &[1, 2], |sites| {
+        ("the last one of a cluster that is not retired", &[1, 2, 25], |sites| {
             let first = key(17).to_string();
             sites.at("eu").snapshots.retain(|snapshot| snapshot.tags.get(tags::POINT) == Some(&first));
             sites.at("us").snapshots.clear();

@@ -412,8 +412,9 @@ fn a_source_waits_for_its_copies() {
             sites.copied(17, "us");
             sites.copied(23, "us");
             sites.copied(23, "ap");
+            sites.mark(18, "us");
             sites.copy(18, "us", "ap");
-            sites.mark_and_delete(18, "us");
+            sites.delete(18, "us");
         }),
     ]);
 }
@@ -429,7 +430,7 @@ fn a_former_site_drains_and_is_judged_together_with_home() {
             sites.copied(22, "ap");
             sites.mark_and_delete(22, "ap");
         }),
-        ("what lies only at a former site is kept by the policy", &[1, 2], |sites| {
+        ("what lies only at a former site is kept by the policy", &[1, 2, 25], |sites| {
             sites.copied(23, "ap");
             sites.lose(23, "eu");
             sites.mark_and_delete(23, "ap");

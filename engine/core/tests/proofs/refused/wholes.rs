@@ -23,7 +23,8 @@ fn nothing_goes_that_was_not_seen() {
             clock.is_virtual = false;
             clock.host = clock.now - SignedDuration::from_millis(300_001);
         }),
-        ("the change is for another site", &[6], |world| {
+        ("the create is for another site", &[6], |world| {
+            world.only_create();
             world.plan.changes[0].site = SiteName::new("us").unwrap();
         }),
         ("the cluster moved to a site that was not read", &[4, 6], |world| {
