@@ -68,14 +68,14 @@ fn a_shortened_policy_deletes_five_points_of_a_cluster_a_day() {
 
 #[test]
 fn due_deletes_do_not_wait() {
-    let mut lab = Lab::of(&keeps(18), &["orders-db"]).with_limits("{ fleet: 0, cluster: 0 }");
+    let mut lab = Lab::of(&keeps(20), &["orders-db"]).with_limits("{ fleet: 0, cluster: 0 }");
     lab.put_daily("orders-db", 30);
     lab.baseline = Some(lab.desired.clone());
-    assert_snapshot!(counts(&lab.run()), @"12 ~ due");
+    assert_snapshot!(counts(&lab.run()), @"10 ~ due");
     lab.set_time(time("2026-11-26T01:00Z"));
     assert_snapshot!(counts(&lab.run()), @"
     1 + due
-    12 - due
+    10 - due
     1 ~ due
     ");
 }
