@@ -55,6 +55,7 @@ fn deletes_that_the_clock_did_not_bring_stay_few() {
                 at: day(23) + SignedDuration::from_hours(2),
                 cluster: uid("orders-db"),
                 point: world.delete().point,
+                site: None,
                 cause: Cause::Config,
             };
             world.lab.records().recent_deletes.push(delete);
@@ -66,6 +67,7 @@ fn deletes_that_the_clock_did_not_bring_stay_few() {
                 at: day(23) + SignedDuration::from_hours(2),
                 cluster: uid("orders-db"),
                 point: world.delete().point,
+                site: None,
                 cause: Cause::Due,
             };
             world.lab.records().recent_deletes.push(delete);
@@ -77,6 +79,7 @@ fn deletes_that_the_clock_did_not_bring_stay_few() {
                 at: day(23) + SignedDuration::from_hours(1),
                 cluster: uid("orders-db"),
                 point: world.delete().point,
+                site: None,
                 cause: Cause::Config,
             };
             world.lab.records().recent_deletes.push(delete);
