@@ -597,11 +597,50 @@ impl Lab {
         cuts.into_iter().collect()
     }
 
+    /// A plan over all places. The one line to change when each of them is checked: then it is [`Lab::verified`].
+    pub fn plan_of_places(&self) -> Plan {
+        self.plan()
+    }
+
+    /// That plan as text, without findings.
+    pub fn plan_text(&self) -> String {
+        shown(&self.plan_of_places())
+    }
+
+    /// Carries that plan out, and gives it as text, without findings.
+    pub fn apply_plan(&mut self) -> String {
+        let plan = self.plan_of_places();
+        self.apply(&plan);
+        shown(&plan)
+    }
+
+    /// Plans and applies until nothing is left to do now.
+    pub fn settle(&mut self) {
+        for _ in 0..40 {
+            if self.plan_of_places().changes.is_empty() {
+                return;
+            }
+            self.apply_plan();
+        }
+        panic!("it never settles:\n{}", self.plan_text());
+    }
+
+    /// Nothing is left to do now.
+    pub fn assert_settled(&self) {
+        let plan = self.plan_of_places();
+        assert!(plan.changes.is_empty(), "not settled:\n{}", super::show::plan(&plan));
+    }
+
     /// Another plan at the same instant does nothing.
     pub fn assert_converged(&self) {
         let plan = self.verified();
         assert!(plan.changes.is_empty(), "not converged:\n{}", super::show::plan(&plan));
     }
+}
+
+/// A plan as text, without findings; what is not at the first site says where it is.
+pub fn shown(plan: &Plan) -> String {
+    super::show::work(plan, &site())
 }
 
 /// What a site of simulated AWS shows, with nothing but these machines.
