@@ -44,7 +44,7 @@ pub fn resolve(sources: &SourceTree, origin: Origin) -> Resolution {
     known.archives(&documents);
     let fleet = fleet::resolve(&documents, &known, &mut report);
     refuse_restores(&documents, &mut report);
-    let clusters = cluster::resolve(&documents, &mut known, &mut report);
+    let clusters = cluster::resolve(&documents, &policies, &mut known, &mut report);
     known.summarise(&mut report);
 
     let desired =

@@ -311,7 +311,8 @@ impl<'a> Hands<'a> {
             }
             Effect::CountDelete => {
                 let (at, cluster) = (self.site_now()?, self.cluster.uid.clone());
-                let delete = RecentDelete { at, cluster, point: mark.point, cause: self.change.cause };
+                let site = Some(self.change.site.clone());
+                let delete = RecentDelete { at, cluster, point: mark.point, site, cause: self.change.cause };
                 state.count_delete(&delete).await?;
                 Ok(Event::Done)
             }

@@ -6,13 +6,16 @@
 mod blast;
 mod cause;
 mod cluster;
+mod copies;
 mod findings;
 mod places;
 mod removals;
+mod retirement;
 mod safety;
 mod source;
 mod survey;
 mod tombstones;
+mod view;
 
 pub use survey::{ClusterState, ClusterStatus, PointStatus, survey};
 
@@ -64,6 +67,7 @@ pub fn plan_with(
         total.append(outcome);
     }
     total.findings.extend(findings::of_nobody(&world));
+    copies::limit(&mut total, desired, &world);
     blast::limit(&mut total, desired, &world, as_of);
     total.sort();
     Plan {

@@ -1,11 +1,13 @@
 //! Policies.
 
-use super::known::Known;
+use super::known::{Known, Reference};
 use super::report::{Reader, Report};
 use crate::diagnostic::{Diagnostic, quote};
-use crate::document::policy::{ConsistencyName, EncryptionName, PolicySpec, RetentionSpec, ScheduleSpec, SourceName};
-use crate::document::{Document, Spec, Spot, nearest};
-use crate::model::{ConsistencyWanted, Keep, Policy, Retention, SourcePreference};
+use crate::document::policy::{
+    ConsistencyName, CopySpec, EncryptionName, PolicySpec, RetentionSpec, ScheduleSpec, SourceName,
+};
+use crate::document::{Document, Kind, Spec, Spot, nearest};
+use crate::model::{ConsistencyWanted, CopyPolicy, Keep, Policy, Retention, SourcePreference};
 use crate::name::PolicyName;
 use crate::schedule::{Cron, Schedule};
 use crate::time::Duration;
@@ -25,7 +27,7 @@ pub(super) fn resolve(
     for document in documents {
         let Spec::BackupPolicy(spec) = &document.spec else { continue };
         let mut reader = Reader::new(report, document);
-        match one(&mut reader, spec).filter(|_| !reader.failed) {
+        match one(&mut reader, spec, known).filter(|_| !reader.failed) {
             Some(policy) if known.mark_right(document) => {
                 policies.insert(policy.name.clone(), Arc::new(policy));
             }
@@ -35,12 +37,13 @@ pub(super) fn resolve(
     policies
 }
 
-fn one(reader: &mut Reader<'_, '_, '_>, spec: &PolicySpec) -> Option<Policy> {
+fn one(reader: &mut Reader<'_, '_, '_>, spec: &PolicySpec, known: &Known<'_>) -> Option<Policy> {
     refuse_what_comes_later(reader, spec);
     let name = reader.value("/metadata/name", reader.document.metadata.name.as_str());
     let zone = zone(reader, &spec.schedule);
     let schedule = schedule(reader, &spec.schedule, zone.clone());
     let retention = retention(reader, &spec.retention, zone);
+    let copies = copies(reader, &spec.copies, &retention, known);
     let sla = spec.sla.clone().unwrap_or_default();
     reader.length("/spec/sla/rpo", sla.rpo.as_ref());
     reader.length("/spec/sla/rto", sla.rto.as_ref());
@@ -60,7 +63,7 @@ fn one(reader: &mut Reader<'_, '_, '_>, spec: &PolicySpec) -> Option<Policy> {
             Some(ConsistencyName::Crash) => ConsistencyWanted::Crash,
         },
         retention,
-        copies: Vec::new(),
+        copies,
         lock: None,
         encryption_required: spec.encryption == Some(EncryptionName::Required),
         max_age,
@@ -74,12 +77,6 @@ fn refuse_what_comes_later(reader: &mut Reader<'_, '_, '_>, spec: &PolicySpec) {
             "/spec/pitr",
             "`pitr` needs the WAL archive, which this version does not have yet",
             "remove `pitr`: until then a restore reaches the recovery points, not the instants between them",
-        ),
-        (
-            !spec.copies.is_empty(),
-            "/spec/copies",
-            "`copies` in other sites are not something that this version makes yet",
-            "remove `copies`: until then every point lies only in its cluster's own site",
         ),
         (
             spec.lock.is_some(),
@@ -151,31 +148,85 @@ fn schedule(reader: &mut Reader<'_, '_, '_>, spec: &ScheduleSpec, zone: TimeZone
 }
 
 fn retention(reader: &mut Reader<'_, '_, '_>, spec: &RetentionSpec, zone: TimeZone) -> Retention {
-    let window = reader.length("/spec/retention/recoveryWindow", spec.recovery_window.as_ref());
-    let written = spec.keep.clone().unwrap_or_default();
-    let keep = Keep {
-        last: written.last,
-        hourly: written.hourly,
-        daily: written.daily,
-        weekly: written.weekly,
-        monthly: written.monthly,
-        yearly: written.yearly,
+    let nothing = Retention {
+        recovery_window: None,
+        keep: Keep::default(),
+        minimum_redundancy: 1,
+        on_demand_max: None,
+        grace: GRACE,
+        zone,
     };
-    let has_window = spec.recovery_window.is_some() && window != Some(Duration::ZERO);
-    if !has_window && keep == Keep::default() {
+    let retention = retention_over(reader, "/spec/retention", spec, &nothing);
+    let has_window = spec.recovery_window.is_some() && retention.recovery_window != Some(Duration::ZERO);
+    if !has_window && retention.keep == Keep::default() {
         let name = reader.document.metadata.name.as_str();
         reader.error(Spot::Key("/spec/retention"), || {
             Diagnostic::error("keeps-nothing", format!("policy `{name}` keeps nothing"))
                 .hint("add `recoveryWindow: 14d`, or a rule as in `keep: { daily: 14 }`")
         });
     }
-    let grace = reader.length("/spec/retention/grace", spec.grace.as_ref()).unwrap_or(GRACE);
+    retention
+}
+
+/// What a retention says, and another's rules where it is silent.
+fn retention_over(
+    reader: &mut Reader<'_, '_, '_>,
+    pointer: &str,
+    spec: &RetentionSpec,
+    silent: &Retention,
+) -> Retention {
+    let window = reader.length(&format!("{pointer}/recoveryWindow"), spec.recovery_window.as_ref());
+    let grace = reader.length(&format!("{pointer}/grace"), spec.grace.as_ref());
+    let keep = spec.keep.as_ref().map(|written| Keep {
+        last: written.last,
+        hourly: written.hourly,
+        daily: written.daily,
+        weekly: written.weekly,
+        monthly: written.monthly,
+        yearly: written.yearly,
+    });
     Retention {
-        recovery_window: window,
-        keep,
-        minimum_redundancy: spec.minimum_redundancy.unwrap_or(1).max(1),
-        on_demand_max: spec.on_demand.as_ref().map(|on_demand| on_demand.max),
-        grace,
-        zone,
+        recovery_window: window.or(silent.recovery_window),
+        keep: keep.unwrap_or(silent.keep),
+        minimum_redundancy: spec.minimum_redundancy.unwrap_or(silent.minimum_redundancy).max(1),
+        on_demand_max: spec.on_demand.as_ref().map(|on_demand| on_demand.max).or(silent.on_demand_max),
+        grace: grace.unwrap_or(silent.grace),
+        zone: silent.zone.clone(),
     }
+}
+
+/// Each copy's site must be declared, and named once: two retentions of one place would contradict each other.
+fn copies(
+    reader: &mut Reader<'_, '_, '_>,
+    specs: &[CopySpec],
+    retention: &Retention,
+    known: &Known<'_>,
+) -> Vec<CopyPolicy> {
+    let mut copies: Vec<CopyPolicy> = Vec::with_capacity(specs.len());
+    for (number, spec) in specs.iter().enumerate() {
+        let at = format!("/spec/copies/{number}");
+        let name = spec.site.as_str();
+        let site_at = format!("{at}/site");
+        match known.look_up(Kind::Site, name) {
+            Reference::Right => {}
+            Reference::Wrong => reader.error(Spot::Value(&site_at), || {
+                Diagnostic::error("left-out", format!("site {} is declared, and wrong", quote(name)))
+                    .hint("the policy is left out until the site is repaired")
+            }),
+            Reference::Missing => reader.error(Spot::Value(&site_at), || known.unknown(Kind::Site, name)),
+        }
+        let site = reader.value(&site_at, name);
+        let kms_key = spec.kms_key.as_ref().and_then(|key| reader.value(&format!("{at}/kmsKey"), key));
+        let own = spec.retention.clone().unwrap_or_default();
+        let retention = retention_over(reader, &format!("{at}/retention"), &own, retention);
+        let Some(site) = site else { continue };
+        if copies.iter().any(|other| other.site == site) {
+            reader.error(Spot::Value(&site_at), || {
+                Diagnostic::error("duplicate-name", format!("{} gets two copies of each point", quote(name)))
+                    .hint("name each site once")
+            });
+        }
+        copies.push(CopyPolicy { site, retention, kms_key });
+    }
+    copies
 }

@@ -6,13 +6,16 @@
 mod support;
 
 mod blast_radius;
+mod copies;
 mod files;
 mod kit;
 mod monotone;
+mod places;
 mod properties;
 mod refused;
 mod retention_counts;
 mod retention_zones;
+mod retirement;
 mod sagas;
 mod scenarios;
 mod stale;

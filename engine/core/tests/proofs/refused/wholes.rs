@@ -56,6 +56,7 @@ fn deletes_that_the_clock_did_not_bring_stay_few() {
                 at: day(23) + SignedDuration::from_hours(2),
                 cluster: uid("orders-db"),
                 point: world.delete().point,
+                site: None,
                 cause: Cause::Config,
             };
             world.lab.records().recent_deletes.push(delete);
@@ -67,6 +68,7 @@ fn deletes_that_the_clock_did_not_bring_stay_few() {
                 at: day(23) + SignedDuration::from_hours(2),
                 cluster: uid("orders-db"),
                 point: world.delete().point,
+                site: None,
                 cause: Cause::Due,
             };
             world.lab.records().recent_deletes.push(delete);
@@ -78,6 +80,7 @@ fn deletes_that_the_clock_did_not_bring_stay_few() {
                 at: day(23) + SignedDuration::from_hours(1),
                 cluster: uid("orders-db"),
                 point: world.delete().point,
+                site: None,
                 cause: Cause::Config,
             };
             world.lab.records().recent_deletes.push(delete);
