@@ -1,6 +1,6 @@
 //! One cluster: the point that is due, and what a person should know.
 
-use super::{Holdings, Site, Subject, World, places, removals, source};
+use super::{Holdings, Site, Subject, World, findings, leftovers, locks, places, removals, source, tags, waits};
 use crate::model::Cluster;
 use crate::plan::{Action, Cause, Change, CreatePoint, Finding, FindingKind, Reason, Waiting, WaitingFor};
 use crate::point::{PointState, RecoveryPoint};
@@ -48,7 +48,7 @@ impl Outcome {
         self.waiting.push(Waiting { cluster: cluster.uid.clone(), name: cluster.name.clone(), point, why });
     }
 
-    fn find(&mut self, cluster: &Cluster, what: FindingKind) {
+    pub(super) fn find(&mut self, cluster: &Cluster, what: FindingKind) {
         let site = Some(cluster.site.clone());
         self.findings.push(Finding { site, subject: cluster.name.to_string(), what });
     }
@@ -81,8 +81,13 @@ pub(super) fn plan(subject: &Subject<'_>, world: &World<'_>, holdings: &Holdings
         outcome.find(cluster, FindingKind::Missing { what });
     }
     plan_create(subject, home.site, home.points(), home.shelf.map(|shelf| &shelf.attempts), as_of, &mut outcome);
+    tags::plan(subject, world, &places, &mut outcome);
     removals::plan(subject, world, home.site, home.points(), as_of, &mut outcome);
+    leftovers::plan(subject, world, &places, as_of, &mut outcome);
+    locks::plan(subject, world, &places, as_of, &mut outcome);
     report_state(subject, home.points(), as_of, &mut outcome);
+    findings::of_cluster(subject, &places, as_of, &mut outcome);
+    waits::lease(subject, world, &mut outcome);
     outcome
 }
 
@@ -126,13 +131,14 @@ fn plan_create(
     let taken: BTreeSet<u32> =
         attempts.into_iter().flatten().filter(|key| key.slot == slot).map(|key| key.attempt).collect();
     let key = PointKey { slot, attempt: free_attempt(&taken) };
-    let chosen = match source::choose(subject, site) {
+    let existing = waits::Disks { site, rules: places::rules(subject.desired, &cluster.site), points, as_of };
+    let chosen = match source::choose(subject, site, &existing) {
         Ok(chosen) => chosen,
         Err(refusal) => {
             if let Some(what) = refusal.incapable {
                 outcome.find(cluster, FindingKind::Incapable { what });
             }
-            outcome.wait(cluster, Some(key), WaitingFor::Source { because: refusal.because });
+            outcome.wait(cluster, Some(key), refusal.why);
             return;
         }
     };

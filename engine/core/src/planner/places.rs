@@ -2,7 +2,7 @@
 
 use super::{Holdings, Site, Subject, World};
 use crate::capabilities::{Iaas, Rules};
-use crate::model::{CopyPolicy, Retention};
+use crate::model::{CopyPolicy, Desired, Retention};
 use crate::name::SiteName;
 use crate::point::{RecoveryPoint, Shelf};
 
@@ -57,11 +57,16 @@ impl<'a> Places<'a> {
     }
 }
 
+/// What sites of a site's kind can do.
+pub(super) fn rules(desired: &Desired, site: &SiteName) -> &'static Rules {
+    desired.sites.get(site).map_or(Iaas::Local.rules(), |site| Iaas::of(site).rules())
+}
+
 /// The places of a cluster, by its documents and by what lies where.
 pub(super) fn of<'a>(subject: &Subject<'a>, world: &'a World<'a>, holdings: &'a Holdings<'a>) -> Places<'a> {
     let Subject { desired, cluster, policy } = *subject;
     let place = |name: &'a SiteName, kind, retention| {
-        let rules = desired.sites.get(name).map_or(Iaas::Local.rules(), |site| Iaas::of(site).rules());
+        let rules = rules(desired, name);
         let seen = world.site(name).map(|site| Seen { site, shelf: holdings.get(name) });
         Place { name, kind, retention, rules, seen }
     };

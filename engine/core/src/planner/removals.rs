@@ -3,7 +3,7 @@
 use super::cluster::Outcome;
 use super::tombstones::{self, Mark, Ripeness};
 use super::{Site, Subject, World, safety};
-use crate::observed::Readiness;
+use crate::model::Retention;
 use crate::plan::{Action, ExpectedSnapshot, MarkPoint, Reason, WaitingFor};
 use crate::point::{PointState, RecoveryPoint};
 use crate::retention::{self, Candidate, CurrentSystem, Judgement, Verdict};
@@ -39,7 +39,7 @@ pub(super) fn plan(
         else {
             continue;
         };
-        let mark = tombstones::of(point, cluster, records, &world.observed.keyring);
+        let mark = tombstones::of(point, cluster, &cluster.site, records, &world.observed.keyring);
         let verdict_soon = verdicts_soon.get(&(point.key, point.class)).copied().unwrap_or(&judgement.verdict);
         let obstacle = match (verdict_soon, &judgement.verdict, &mark) {
             (Verdict::Keep(_), _, Mark::None) => continue,
@@ -57,15 +57,6 @@ pub(super) fn plan(
         match obstacle {
             None => remove(subject, point, &mark, &rules, as_of, outcome),
             Some(because) => blocked = Some(because),
-        }
-    }
-    // A delete that a crash cut short leaves a point without all its parts: what is left of it is marked, and goes.
-    for point in points.iter().filter(|point| is_remnant(point) && !is_held(subject, world, point)) {
-        let mark = tombstones::of(point, cluster, records, &world.observed.keyring);
-        match (&mark, &no_deletes) {
-            (Mark::Full(_), None) => remove(subject, point, &mark, &rules, as_of, outcome),
-            (Mark::Full(_), Some(because)) => blocked = Some(because),
-            (Mark::None | Mark::Partial, _) => {}
         }
     }
     if let Some(because) = blocked {
@@ -117,9 +108,20 @@ pub(super) fn judge(
     current: CurrentSystem,
     as_of: Timestamp,
 ) -> Vec<Judgement> {
+    judge_at(subject, world, &subject.policy.retention, points, current, as_of)
+}
+
+/// The same, by the retention of one of its places.
+pub(super) fn judge_at(
+    subject: &Subject<'_>,
+    world: &World<'_>,
+    retention: &Retention,
+    points: &[RecoveryPoint<'_>],
+    current: CurrentSystem,
+    as_of: Timestamp,
+) -> Vec<Judgement> {
     let restorable = points.iter().filter(|point| point.is_restorable());
-    let candidates = restorable.map(|point| candidate(subject, world, point));
-    retention::judge(candidates, &subject.policy.retention, current, as_of)
+    retention::judge(restorable.map(|point| candidate(subject, world, point)), retention, current, as_of)
 }
 
 fn candidate(subject: &Subject<'_>, world: &World<'_>, point: &RecoveryPoint<'_>) -> Candidate {
@@ -127,19 +129,9 @@ fn candidate(subject: &Subject<'_>, world: &World<'_>, point: &RecoveryPoint<'_>
 }
 
 /// A hold counts if record or tag says so.
-fn is_held(subject: &Subject<'_>, world: &World<'_>, point: &RecoveryPoint<'_>) -> bool {
+pub(super) fn is_held(subject: &Subject<'_>, world: &World<'_>, point: &RecoveryPoint<'_>) -> bool {
     world.records().holds.contains(&(subject.cluster.uid.clone(), point.key))
         || point.parts.iter().any(|part| part.snapshot.snapshot().tags.contains_key(crate::tags::HOLD))
-}
-
-/// What is left of a point that was whole once: parts of it are gone, and none is still being made.
-fn is_remnant(point: &RecoveryPoint<'_>) -> bool {
-    let is_being_made = point.parts.iter().any(|part| match part.snapshot.snapshot().readiness {
-        Readiness::Creating | Readiness::CutFixed => true,
-        Readiness::Ready | Readiness::Failed { .. } => false,
-    });
-    let is_incomplete = matches!(point.state, PointState::Incomplete { .. });
-    is_incomplete && point.unsealed.is_empty() && !point.parts.is_empty() && !is_being_made
 }
 
 /// Marks a point that no rule keeps, or deletes it once its mark is ripe.

@@ -1,0 +1,198 @@
+//! What was never finished, failed, or lost its parts: it is sealed where it must be, marked a day later, and goes after the
+//! grace.
+//!
+//! None of it is retention's: it counts for nothing. It still goes in two phases, and only while what can be restored stands.
+
+use super::changes::{change_at, expected};
+use super::cluster::Outcome;
+use super::places::{Kind, Place, Places, Seen};
+use super::removals::{is_held, judge_at};
+use super::tombstones::{self, Mark, Ripeness};
+use super::{Subject, World, safety};
+use crate::observed::{Readiness, Snapshot};
+use crate::plan::{Action, MarkPoint, Reason, Repair, Retagged, TagPoint, WaitingFor};
+use crate::point::{PointState, RecoveryPoint};
+use crate::retention::CurrentSystem;
+use crate::tags::{self, Intent, PartName, PartRole};
+use crate::time::{Duration, about, parse_stamp, to_micros};
+use jiff::Timestamp;
+
+/// No run still works on what is older than this.
+const QUIET: Duration = Duration::days(1);
+
+/// The name under which a snapshot is sealed that makes no point.
+const UNFINISHED: PartName = PartName { role: PartRole::Unfinished, index: 1, of: 1 };
+
+/// Plans what becomes of a cluster's leftovers, at every place.
+pub(super) fn plan(
+    subject: &Subject<'_>,
+    world: &World<'_>,
+    places: &Places<'_>,
+    as_of: Timestamp,
+    outcome: &mut Outcome,
+) {
+    // A place that is unknown may have what is missing elsewhere: then nothing goes anywhere (decision 6).
+    if places.all.iter().any(|place| place.seen.is_err()) {
+        return;
+    }
+    for place in &places.all {
+        let Ok(seen) = place.seen else { continue };
+        let is_left = |point: &&RecoveryPoint<'_>| because(point).is_some() && !is_being_made(point);
+        let left: Vec<&RecoveryPoint<'_>> = seen.points().iter().filter(is_left).collect();
+        if left.is_empty() {
+            continue;
+        }
+        let obstacle = obstacle(subject, world, places, place, seen, as_of);
+        let mut is_blocked = false;
+        for point in left.into_iter().filter(|point| !is_held(subject, world, point)) {
+            if !point.unsealed.is_empty() {
+                if obstacle.is_none() {
+                    adopt(subject, world, place, point, as_of, outcome);
+                }
+            } else if !remove(subject, world, place, point, as_of, obstacle.is_none(), outcome) {
+                is_blocked = true;
+            }
+        }
+        if let (true, Some(because)) = (is_blocked, obstacle) {
+            wait_once(subject, WaitingFor::NotSafe { because }, outcome);
+        }
+    }
+}
+
+/// Why nothing that is left may be marked or deleted at a place now.
+fn obstacle(
+    subject: &Subject<'_>,
+    world: &World<'_>,
+    places: &Places<'_>,
+    place: &Place<'_>,
+    seen: Seen<'_>,
+    as_of: Timestamp,
+) -> Option<String> {
+    let known =
+        places.home().map_err(str::to_owned).and_then(|home| safety::current_system(subject.cluster, home.site));
+    let current = known.as_ref().copied().unwrap_or(CurrentSystem::NewestPoints);
+    let judgements = judge_at(subject, world, place.retention, seen.points(), current, as_of);
+    let sites = places.all.iter().filter_map(|place| place.seen.ok());
+    let mut unsafe_at = sites.map(|seen| safety::obstacle(world, seen.site.inventory));
+    unsafe_at
+        .find_map(|because| because)
+        .or_else(|| known.err())
+        .or_else(|| safety::count_floor(&judgements, place.retention))
+}
+
+/// What keeps a point from ever being restored; `None` for one that can be, or may become so.
+fn because(point: &RecoveryPoint<'_>) -> Option<String> {
+    match &point.state {
+        PointState::Restorable | PointState::InProgress => None,
+        PointState::Failed { because } => Some(because.clone()),
+        PointState::Incomplete { because } => Some((*because).to_owned()),
+    }
+}
+
+fn all<'a>(point: &'a RecoveryPoint<'_>) -> impl Iterator<Item = &'a Snapshot> {
+    point.parts.iter().map(|part| part.snapshot.snapshot()).chain(point.unsealed.iter().copied())
+}
+
+fn is_being_made(point: &RecoveryPoint<'_>) -> bool {
+    all(point).any(|snapshot| match snapshot.readiness {
+        Readiness::Creating | Readiness::CutFixed => true,
+        Readiness::Ready | Readiness::Failed { .. } => false,
+    })
+}
+
+/// Whether all of it was made, and sealed, a day ago. What is dated in the future never is.
+fn is_quiet(point: &RecoveryPoint<'_>, as_of: Timestamp) -> bool {
+    let since = QUIET.before(as_of);
+    let sealed = |snapshot: &Snapshot| snapshot.tags.get(tags::CUT).and_then(parse_stamp);
+    all(point).all(|snapshot| snapshot.created <= since && sealed(snapshot).is_none_or(|cut| cut <= since))
+}
+
+/// Seals what carries our intent and nothing else. What has other facts of ours, and no seal, was not left by a run that was
+/// cut short: a run writes the facts together with the seal. Somebody took that away, and a person should look.
+fn adopt(
+    subject: &Subject<'_>,
+    world: &World<'_>,
+    place: &Place<'_>,
+    point: &RecoveryPoint<'_>,
+    as_of: Timestamp,
+    outcome: &mut Outcome,
+) {
+    let is_ours = |snapshot: &&Snapshot| {
+        let intent = Intent::of(&subject.cluster.uid, point.class, point.key, &snapshot.disk);
+        // A copy's intent names its source, which may be gone.
+        let is_made_here = snapshot.tags.get(tags::INTENT) == Some(&intent.0);
+        let facts = [tags::PART, tags::SYSTEM, tags::WAL, tags::CUT, tags::SEAL_1, tags::SEAL_2];
+        let has_facts = facts.iter().any(|key| snapshot.tags.contains_key(key));
+        !has_facts && (is_made_here || !matches!(place.kind, Kind::Home))
+    };
+    let is_leased = world.records().leases.contains_key(&subject.cluster.uid);
+    if is_leased || !is_quiet(point, as_of) || !point.unsealed.iter().all(|snapshot| is_ours(snapshot)) {
+        return;
+    }
+    let youngest = all(point).map(|snapshot| snapshot.created).max().unwrap_or(as_of);
+    let earliest = point.unsealed.iter().map(|snapshot| snapshot.created).min().unwrap_or(as_of);
+    // Sealed as of now: so the mark comes a day later, and who wants to look at it has that day.
+    let set = tags::when_known(&UNFINISHED, None, None, to_micros(as_of));
+    let snapshots =
+        point.unsealed.iter().map(|snapshot| Retagged { expected: expected(snapshot), set: set.clone() }).collect();
+    let tag = TagPoint { point: point.key, class: point.class, cut: earliest, repair: Repair::Adopt, snapshots };
+    let reason = Reason::Abandoned { ago: Duration::between(youngest, as_of) };
+    change_at(outcome, subject, place.name, Action::Tag(tag), reason);
+}
+
+/// Marks what is of no use, and deletes it once its mark is ripe; whether that may be.
+fn remove(
+    subject: &Subject<'_>,
+    world: &World<'_>,
+    place: &Place<'_>,
+    point: &RecoveryPoint<'_>,
+    as_of: Timestamp,
+    may_go: bool,
+    outcome: &mut Outcome,
+) -> bool {
+    let Some(because) = because(point) else { return true };
+    let grace = place.retention.grace;
+    let mark_point = |grace| MarkPoint {
+        point: point.key,
+        cut: point.cut,
+        grace,
+        snapshots: point.parts.iter().map(|part| expected(part.snapshot.snapshot())).collect(),
+    };
+    let mark = tombstones::of(point, subject.cluster, place.name, world.records(), &world.observed.keyring);
+    let full = match mark {
+        Mark::Full(full) => full,
+        Mark::None | Mark::Partial if !is_quiet(point, as_of) => return true,
+        Mark::None | Mark::Partial => {
+            if may_go {
+                let expire = Action::Expire(mark_point(grace));
+                change_at(outcome, subject, place.name, expire, Reason::Unusable { because });
+            }
+            return may_go;
+        }
+    };
+    let wait = match full.ripeness(point, grace, as_of) {
+        Ripeness::Unseen => WaitingFor::Sighting,
+        Ripeness::Grace { until } => WaitingFor::Grace { until },
+        Ripeness::Locked { until } => WaitingFor::Lock { until },
+        Ripeness::Ripe => {
+            if may_go {
+                let ago = about(Duration::between(full.at, as_of));
+                let reason = Reason::Unusable { because: format!("{because}; tombstoned {ago} ago") };
+                change_at(outcome, subject, place.name, Action::Delete(mark_point(full.grace.max(grace))), reason);
+                if let Some(change) = outcome.changes.last_mut() {
+                    change.cause = full.cause;
+                }
+            }
+            return may_go;
+        }
+    };
+    outcome.wait(subject.cluster, Some(point.key), wait);
+    true
+}
+
+fn wait_once(subject: &Subject<'_>, why: WaitingFor, outcome: &mut Outcome) {
+    let cluster = subject.cluster;
+    if !outcome.waiting.iter().any(|waiting| waiting.cluster == cluster.uid && waiting.why == why) {
+        outcome.wait(cluster, None, why);
+    }
+}
