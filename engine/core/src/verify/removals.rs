@@ -42,7 +42,8 @@ pub(super) fn check(context: &Context<'_>, changes: &[&Change], violations: &mut
                 if mark.grace < context.policy.retention.grace {
                     violations.push(context.violation(3, format!("the mark of {} shortens the grace", mark.point)));
                 }
-                if !whole.iter().any(|point| point.point == mark.point.to_string()) {
+                let is_left = matches!(change.reason, crate::plan::Reason::Unusable { .. });
+                if !is_left && !whole.iter().any(|point| point.point == mark.point.to_string()) {
                     violations
                         .push(context.violation(7, format!("{} is not restorable: it is not retention's", mark.point)));
                 }
