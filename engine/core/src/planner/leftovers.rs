@@ -6,13 +6,13 @@
 use super::changes::{change_at, expected};
 use super::cluster::Outcome;
 use super::places::{Kind, Place, Places, Seen};
-use super::removals::{is_held, judge_at};
+use super::removals::{is_held, judge_at, judge_soon};
 use super::tombstones::{self, Mark, Ripeness};
 use super::{Subject, World, safety};
 use crate::observed::{Readiness, Snapshot};
 use crate::plan::{Action, MarkPoint, Reason, Repair, Retagged, TagPoint, WaitingFor};
 use crate::point::{PointState, RecoveryPoint};
-use crate::retention::CurrentSystem;
+use crate::retention::{CurrentSystem, Judgement};
 use crate::tags::{self, Intent, PartName, PartRole};
 use crate::time::{Duration, about, parse_stamp, to_micros};
 use jiff::Timestamp;
@@ -42,42 +42,56 @@ pub(super) fn plan(
         if left.is_empty() {
             continue;
         }
-        let obstacle = obstacle(subject, world, places, place, seen, as_of);
-        let mut is_blocked = false;
+        let safety = Safety::of(subject, world, places, place, seen, as_of, outcome);
+        let mut blocked = None;
         for point in left.into_iter().filter(|point| !is_held(subject, world, point)) {
-            if !point.unsealed.is_empty() {
-                if obstacle.is_none() {
-                    adopt(subject, world, place, point, as_of, outcome);
-                }
-            } else if !remove(subject, world, place, point, as_of, obstacle.is_none(), outcome) {
-                is_blocked = true;
+            if point.unsealed.is_empty() {
+                blocked = remove(subject, world, place, point, as_of, &safety, outcome).err().or(blocked);
+            } else if safety.unknown.is_none() {
+                adopt(subject, world, place, point, as_of, outcome);
             }
         }
-        if let (true, Some(because)) = (is_blocked, obstacle) {
+        if let Some(because) = blocked {
             wait_once(subject, WaitingFor::NotSafe { because }, outcome);
         }
     }
 }
 
-/// Why nothing that is left may be marked or deleted at a place now.
-fn obstacle(
-    subject: &Subject<'_>,
-    world: &World<'_>,
-    places: &Places<'_>,
-    place: &Place<'_>,
-    seen: Seen<'_>,
-    as_of: Timestamp,
-) -> Option<String> {
-    let known =
-        places.home().map_err(str::to_owned).and_then(|home| safety::current_system(subject.cluster, home.site));
-    let current = known.as_ref().copied().unwrap_or(CurrentSystem::NewestPoints);
-    let judgements = judge_at(subject, world, place.retention, seen.points(), current, as_of);
-    let sites = places.all.iter().filter_map(|place| place.seen.ok());
-    let mut unsafe_at = sites.map(|seen| safety::obstacle(world, seen.site.inventory));
-    unsafe_at
-        .find_map(|because| because)
-        .or_else(|| known.err())
-        .or_else(|| safety::count_floor(&judgements, place.retention))
+/// Why what is left may not be touched at a place now.
+struct Safety {
+    /// What must be known, and is not.
+    unknown: Option<String>,
+    /// What stands against marks: the floor as it will be once what is planned and being made is ready.
+    no_marks: Option<String>,
+    /// What stands against deletes.
+    no_deletes: Option<String>,
+}
+
+impl Safety {
+    fn of(
+        subject: &Subject<'_>,
+        world: &World<'_>,
+        places: &Places<'_>,
+        place: &Place<'_>,
+        seen: Seen<'_>,
+        as_of: Timestamp,
+        outcome: &Outcome,
+    ) -> Self {
+        let home = places.home().map_err(str::to_owned);
+        let known = home.and_then(|home| safety::current_system(subject.cluster, home.site));
+        let current = known.as_ref().copied().unwrap_or(CurrentSystem::NewestPoints);
+        let now = judge_at(subject, world, place.retention, seen.points(), current, as_of);
+        let soon = match place.kind {
+            Kind::Home => judge_soon(subject, world, seen.points(), current, as_of, outcome),
+            Kind::Copy(_) | Kind::Former => Vec::new(),
+        };
+        let sites = places.all.iter().filter_map(|place| place.seen.ok());
+        let unknown = sites.filter_map(|seen| safety::obstacle(world, seen.site.inventory)).next();
+        let floor = |judgements: &[Judgement]| safety::count_floor(judgements, place.retention);
+        let unsafe_now = unknown.clone().or_else(|| known.err());
+        let no_marks = unsafe_now.clone().or_else(|| floor(if soon.is_empty() { &now } else { &soon }));
+        Self { unknown, no_marks, no_deletes: unsafe_now.or_else(|| floor(&now)) }
+    }
 }
 
 /// What keeps a point from ever being restored; `None` for one that can be, or may become so.
@@ -140,17 +154,18 @@ fn adopt(
     change_at(outcome, subject, place.name, Action::Tag(tag), reason);
 }
 
-/// Marks what is of no use, and deletes it once its mark is ripe; whether that may be.
+/// Marks what is of no use, and deletes it once its mark is ripe; or tells why that may not be.
 fn remove(
     subject: &Subject<'_>,
     world: &World<'_>,
     place: &Place<'_>,
     point: &RecoveryPoint<'_>,
     as_of: Timestamp,
-    may_go: bool,
+    safety: &Safety,
     outcome: &mut Outcome,
-) -> bool {
-    let Some(because) = because(point) else { return true };
+) -> Result<(), String> {
+    let Some(because) = because(point) else { return Ok(()) };
+    let may = |obstacle: &Option<String>| obstacle.clone().map_or(Ok(()), Err);
     let grace = place.retention.grace;
     let mark_point = |grace| MarkPoint {
         point: point.key,
@@ -161,13 +176,12 @@ fn remove(
     let mark = tombstones::of(point, subject.cluster, place.name, world.records(), &world.observed.keyring);
     let full = match mark {
         Mark::Full(full) => full,
-        Mark::None | Mark::Partial if !is_quiet(point, as_of) => return true,
+        Mark::None | Mark::Partial if !is_quiet(point, as_of) => return Ok(()),
         Mark::None | Mark::Partial => {
-            if may_go {
-                let expire = Action::Expire(mark_point(grace));
-                change_at(outcome, subject, place.name, expire, Reason::Unusable { because });
-            }
-            return may_go;
+            may(&safety.no_marks)?;
+            let expire = Action::Expire(mark_point(grace));
+            change_at(outcome, subject, place.name, expire, Reason::Unusable { because });
+            return Ok(());
         }
     };
     let wait = match full.ripeness(point, grace, as_of) {
@@ -175,19 +189,18 @@ fn remove(
         Ripeness::Grace { until } => WaitingFor::Grace { until },
         Ripeness::Locked { until } => WaitingFor::Lock { until },
         Ripeness::Ripe => {
-            if may_go {
-                let ago = about(Duration::between(full.at, as_of));
-                let reason = Reason::Unusable { because: format!("{because}; tombstoned {ago} ago") };
-                change_at(outcome, subject, place.name, Action::Delete(mark_point(full.grace.max(grace))), reason);
-                if let Some(change) = outcome.changes.last_mut() {
-                    change.cause = full.cause;
-                }
+            may(&safety.no_deletes)?;
+            let ago = about(Duration::between(full.at, as_of));
+            let reason = Reason::Unusable { because: format!("{because}; tombstoned {ago} ago") };
+            change_at(outcome, subject, place.name, Action::Delete(mark_point(full.grace.max(grace))), reason);
+            if let Some(change) = outcome.changes.last_mut() {
+                change.cause = full.cause;
             }
-            return may_go;
+            return Ok(());
         }
     };
     outcome.wait(subject.cluster, Some(point.key), wait);
-    true
+    Ok(())
 }
 
 fn wait_once(subject: &Subject<'_>, why: WaitingFor, outcome: &mut Outcome) {

@@ -67,7 +67,7 @@ pub(super) fn plan(
 /// What retention will say once the points that are planned or being made are restorable; nothing if there are none.
 ///
 /// Marks follow it, so that a plan that was applied leaves nothing to be marked (INVARIANTS.md 12). Deletes never do.
-fn judge_soon(
+pub(super) fn judge_soon(
     subject: &Subject<'_>,
     world: &World<'_>,
     points: &[RecoveryPoint<'_>],

@@ -66,6 +66,7 @@ fn what_is_left_of_a_held_point_or_one_in_the_making_stays() {
     let open = parts(&mut lab, 19).remove(0);
     lab.snapshot(&open).readiness = Readiness::CutFixed;
     assert_snapshot!(lab.run(), @"
+    t orders-db 2026-11-18T00:00Z due: it is held, and its tag does not say so
     ~ orders-db 2026-11-20T00:00Z due: beyond daily 3
     ! orders-db: unfinished: 2 snapshots of points that never completed
     ");
@@ -177,7 +178,10 @@ fn failed_attempts_one_after_the_other_delete_nothing_that_is_kept() {
     lab.set_time(time("2026-12-20T01:00Z"));
     lab.run();
     assert_eq!(parts(&mut lab, 21).len(), 2);
-    assert_snapshot!(lab.run().lines().filter(|line| !line.starts_with('!')).collect::<Vec<_>>().join("\n"), @"- orders-db 2026-11-21T00:00Z due: beyond daily 3, tombstoned 26d ago");
+    assert_snapshot!(lab.run().lines().filter(|line| !line.starts_with('!')).collect::<Vec<_>>().join("\n"), @"
+    - orders-db 2026-11-21T00:00Z due: beyond daily 3, tombstoned 26d ago
+    ? orders-db 2026-12-10T00:00Z: tombstoned; grace until 2026-12-23T01:00Z
+    ");
 }
 
 #[test]
