@@ -3,9 +3,12 @@
 use super::known::Known;
 use super::report::{Reader, Report};
 use crate::diagnostic::{Diagnostic, quote};
-use crate::document::policy::{ConsistencyName, EncryptionName, PolicySpec, RetentionSpec, ScheduleSpec, SourceName};
+use crate::document::policy::{
+    ConsistencyName, EncryptionName, LockMode as LockModeName, LockSpec, PolicySpec, RetentionSpec, ScheduleSpec,
+    SourceName,
+};
 use crate::document::{Document, Spec, Spot, nearest};
-use crate::model::{ConsistencyWanted, Keep, Policy, Retention, SourcePreference};
+use crate::model::{ConsistencyWanted, Keep, LockMode, LockPolicy, Policy, Retention, SourcePreference};
 use crate::name::PolicyName;
 use crate::schedule::{Cron, Schedule};
 use crate::time::Duration;
@@ -41,6 +44,7 @@ fn one(reader: &mut Reader<'_, '_, '_>, spec: &PolicySpec) -> Option<Policy> {
     let zone = zone(reader, &spec.schedule);
     let schedule = schedule(reader, &spec.schedule, zone.clone());
     let retention = retention(reader, &spec.retention, zone);
+    let lock = lock(reader, spec.lock.as_ref());
     let sla = spec.sla.clone().unwrap_or_default();
     reader.length("/spec/sla/rpo", sla.rpo.as_ref());
     reader.length("/spec/sla/rto", sla.rto.as_ref());
@@ -61,7 +65,7 @@ fn one(reader: &mut Reader<'_, '_, '_>, spec: &PolicySpec) -> Option<Policy> {
         },
         retention,
         copies: Vec::new(),
-        lock: None,
+        lock,
         encryption_required: spec.encryption == Some(EncryptionName::Required),
         max_age,
     })
@@ -82,12 +86,6 @@ fn refuse_what_comes_later(reader: &mut Reader<'_, '_, '_>, spec: &PolicySpec) {
             "remove `copies`: until then every point lies only in its cluster's own site",
         ),
         (
-            spec.lock.is_some(),
-            "/spec/lock",
-            "`lock` needs the provider's immutability, which this version does not set yet",
-            "remove `lock`: until then two-phase deletes and limits are what protects a point",
-        ),
-        (
             spec.drill.is_some(),
             "/spec/drill",
             "`drill` needs restores, which this version does not have yet",
@@ -99,6 +97,21 @@ fn refuse_what_comes_later(reader: &mut Reader<'_, '_, '_>, spec: &PolicySpec) {
             reader.not_yet(Spot::Key(pointer), message, hint);
         }
     }
+}
+
+fn lock(reader: &mut Reader<'_, '_, '_>, spec: Option<&LockSpec>) -> Option<LockPolicy> {
+    let spec = spec?;
+    let period = reader.length("/spec/lock/for", Some(&spec.period))?;
+    if period == Duration::ZERO {
+        reader.error(Spot::Value("/spec/lock/for"), || {
+            Diagnostic::error("out-of-bounds", "`for` must be longer than nothing")
+        });
+    }
+    let mode = match spec.mode {
+        LockModeName::Governance => LockMode::Governance,
+        LockModeName::Compliance => LockMode::Compliance,
+    };
+    Some(LockPolicy { mode, period })
 }
 
 /// The policy's time zone, from the data that is compiled in; UTC when it is wrong, so that reading goes on.
