@@ -14,7 +14,11 @@ type Asked = (&'static str, &'static [&'static str], &'static str);
 const DAILY: &str = "schedule: { every: 24h }\nretention: { keep: { daily: 14 } }";
 
 const ASKED: &[Asked] = &[
-    ("a lock where there is none, and where there is one", &["gcp-eu1", "aws-eu1"], "lock: { mode: compliance, for: 14d }"),
+    (
+        "a lock where there is none, and where there is one",
+        &["gcp-eu1", "aws-eu1"],
+        "lock: { mode: compliance, for: 14d }",
+    ),
     ("a lock at a local site", &["here"], "lock: { mode: governance, for: 14d }"),
     ("a mode that the site does not know", &["alibaba-1"], "lock: { mode: governance, for: 14d }"),
     ("a mode that it knows", &["alibaba-1"], "lock: { mode: compliance, for: 14d }"),
@@ -22,9 +26,21 @@ const ASKED: &[Asked] = &[
     ("points every five minutes", &["gcp-eu1", "azure-1", "aws-eu1"], "schedule: { every: 5m }"),
     ("points every five minutes, by cron", &["gcp-eu1"], "schedule: { cron: \"*/5 * * * *\" }"),
     ("points every thirty seconds", &["azure-1"], "schedule: { every: 30s }"),
-    ("as many points as there may be", &["alibaba-1"], "schedule: { every: 1h }\nretention: { recoveryWindow: 7d, grace: 72h }"),
-    ("too many points in a window", &["alibaba-1", "azure-1"], "schedule: { every: 1h }\nretention: { recoveryWindow: 14d }"),
-    ("too many points by counts", &["azure-1"], "retention: { keep: { daily: 14, hourly: 600 } }\nschedule: { every: 1h }"),
+    (
+        "as many points as there may be",
+        &["alibaba-1"],
+        "schedule: { every: 1h }\nretention: { recoveryWindow: 7d, grace: 72h }",
+    ),
+    (
+        "too many points in a window",
+        &["alibaba-1", "azure-1"],
+        "schedule: { every: 1h }\nretention: { recoveryWindow: 14d }",
+    ),
+    (
+        "too many points by counts",
+        &["azure-1"],
+        "retention: { keep: { daily: 14, hourly: 600 } }\nschedule: { every: 1h }",
+    ),
 ];
 
 fn fleet(spec: &str, sites: &[&str]) -> SourceTree {

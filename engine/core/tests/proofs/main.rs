@@ -6,8 +6,13 @@
 mod support;
 
 mod blast_radius;
+mod bugs_of_others;
+mod care;
 mod files;
+mod findings;
 mod kit;
+mod leftovers;
+mod locks;
 mod monotone;
 mod properties;
 mod refused;
@@ -16,3 +21,5 @@ mod retention_zones;
 mod sagas;
 mod scenarios;
 mod stale;
+mod tags;
+mod waits;
