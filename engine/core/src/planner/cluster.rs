@@ -1,8 +1,9 @@
 //! One cluster: the point that is due, and what a person should know.
 
 use super::places::{Places, Seen};
+use super::removals::Judged;
 use super::view::View;
-use super::{Holdings, Subject, World, copies, places, removals, source};
+use super::{Holdings, Subject, World, copies, findings, leftovers, locks, places, removals, source, tags, waits};
 use crate::model::Cluster;
 use crate::name::{ClusterUid, SiteName};
 use crate::plan::{Action, Cause, Change, CreatePoint, Finding, FindingKind, Reason, Waiting, WaitingFor};
@@ -56,7 +57,7 @@ impl Outcome {
         self.waiting.push(Waiting { cluster: cluster.uid.clone(), name: cluster.name.clone(), point, why });
     }
 
-    fn find(&mut self, cluster: &Cluster, what: FindingKind) {
+    pub(super) fn find(&mut self, cluster: &Cluster, what: FindingKind) {
         let site = Some(cluster.site.clone());
         self.findings.push(Finding { site, subject: cluster.name.to_string(), what });
     }
@@ -97,10 +98,16 @@ pub(super) fn plan(subject: &Subject<'_>, world: &World<'_>, holdings: &Holdings
         }
         plan_create(subject, &places, home, as_of, &mut outcome);
     }
+    tags::plan(subject, world, &places, &mut outcome);
     let view = View::of(subject, world, &places, home, as_of);
     let lacking = copies::plan(&view, &mut outcome);
-    removals::plan(&view, &lacking, &mut outcome);
+    let judged = Judged::of(&view, &outcome);
+    removals::plan(&view, &judged, &lacking, &mut outcome);
+    leftovers::plan(&view, &judged, &mut outcome);
+    locks::plan(&view, &judged.now, &mut outcome);
     report_state(subject, &places, home, as_of, &mut outcome);
+    findings::of_cluster(subject, &places, as_of, &mut outcome);
+    waits::lease(subject, world, &mut outcome);
     outcome
 }
 
@@ -145,13 +152,15 @@ fn plan_create(subject: &Subject<'_>, places: &Places<'_>, home: Seen<'_>, as_of
         outcome.wait(cluster, Some(key), wait);
         return;
     }
-    let chosen = match source::choose(subject, home.site) {
+    let rules = places::rules(subject.desired, &cluster.site);
+    let existing = waits::Disks { site: home.site, rules, points: home.points(), as_of };
+    let chosen = match source::choose(subject, home.site, &existing) {
         Ok(chosen) => chosen,
         Err(refusal) => {
             if let Some(what) = refusal.incapable {
                 outcome.find(cluster, FindingKind::Incapable { what });
             }
-            outcome.wait(cluster, Some(key), WaitingFor::Source { because: refusal.because });
+            outcome.wait(cluster, Some(key), refusal.why);
             return;
         }
     };

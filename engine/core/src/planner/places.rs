@@ -91,12 +91,17 @@ impl<'a> Places<'a> {
     }
 }
 
+/// What sites of a site's kind can do.
+pub(super) fn rules(desired: &Desired, site: &SiteName) -> &'static Rules {
+    desired.sites.get(site).map_or(Iaas::Local.rules(), |site| Iaas::of(site).rules())
+}
+
 /// The places of a cluster, by its documents and by what lies where.
 pub(super) fn of<'a>(subject: &Subject<'a>, world: &'a World<'a>, holdings: &'a Holdings<'a>) -> Places<'a> {
     let Subject { desired, cluster, policy } = *subject;
     let place = |name: &'a SiteName, kind, retention| {
         let iaas = desired.sites.get(name).map(|site| Iaas::of(site));
-        let rules = iaas.unwrap_or(Iaas::Local).rules();
+        let rules = rules(desired, name);
         let seen = world.site(name).map(|site| Seen { site, shelf: holdings.get(name) });
         Place { name, kind, retention, also: Vec::new(), iaas, rules, seen }
     };

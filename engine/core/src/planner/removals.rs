@@ -7,18 +7,14 @@ use super::retirement::Span;
 use super::safety;
 use super::tombstones::{self, FullMark, Mark, Ripeness};
 use super::view::{self, Fates, View, expected};
-use crate::observed::Readiness;
 use crate::plan::{Action, Cause, MarkPoint, Reason, WaitingFor};
 use crate::point::{PointState, RecoveryPoint};
 use crate::retention::{self, Candidate};
 use crate::time::Duration;
 
 /// Plans marks, revivals and deletes at every place of a cluster.
-pub(super) fn plan(view: &View<'_>, lacking: &Lacking, outcome: &mut Outcome) {
+pub(super) fn plan(view: &View<'_>, judged: &Judged<'_>, lacking: &Lacking, outcome: &mut Outcome) {
     let cluster = view.subject.cluster;
-    let now = view::now(view);
-    let soon = soon(view, outcome);
-    let judged = Judged { now: &now, soon: soon.as_ref().unwrap_or(&now), lacking };
     // Nobody knows what lies there, or lacks: so nothing may go anywhere else, either.
     let unknown = view.places.unknown().map(|(site, because)| format!("copy site {site} could not be read: {because}"));
     if let Some(because) = &unknown {
@@ -34,17 +30,27 @@ pub(super) fn plan(view: &View<'_>, lacking: &Lacking, outcome: &mut Outcome) {
             rules: rules(view, place),
             obstacle: unknown.clone().or(obstacle).or_else(|| of_system.clone()),
         };
-        if let Some(because) = removals.plan(seen, &judged, outcome) {
+        if let Some(because) = removals.plan(seen, judged, lacking, outcome) {
             outcome.wait(cluster, None, WaitingFor::NotSafe { because });
         }
     }
 }
 
-/// What the places keep, now and soon, and what copies lack.
-struct Judged<'j, 'a> {
-    now: &'j Fates<'a>,
-    soon: &'j Fates<'a>,
-    lacking: &'j Lacking,
+/// What the places keep: now, and once what is planned and being made is ready.
+pub(super) struct Judged<'a> {
+    pub(super) now: Fates<'a>,
+    soon: Option<Fates<'a>>,
+}
+
+impl<'a> Judged<'a> {
+    /// Judges what lies at the places of a cluster, with what is planned for them already.
+    pub(super) fn of(view: &View<'a>, outcome: &Outcome) -> Self {
+        Self { now: view::now(view), soon: soon(view, outcome) }
+    }
+
+    pub(super) fn soon(&self) -> &Fates<'a> {
+        self.soon.as_ref().unwrap_or(&self.now)
+    }
 }
 
 /// What the places will keep once the points that are planned or being made are restorable; `None` if there are none.
@@ -99,14 +105,14 @@ struct Removals<'v, 'a> {
 
 impl<'a> Removals<'_, 'a> {
     /// Gives the reason why something could not be marked or deleted, if there was one.
-    fn plan(&self, seen: Seen<'a>, judged: &Judged<'_, 'a>, outcome: &mut Outcome) -> Option<String> {
+    fn plan(&self, seen: Seen<'a>, judged: &Judged<'_>, lacking: &Lacking, outcome: &mut Outcome) -> Option<String> {
         let at = |floor: Option<&String>| floor.map(|floor| self.told(floor));
-        let no_marks = self.obstacle.clone().or_else(|| at(judged.soon.floor(self.place)));
+        let no_marks = self.obstacle.clone().or_else(|| at(judged.soon().floor(self.place)));
         let no_deletes = self.obstacle.clone().or_else(|| at(judged.now.floor(self.place)));
         let mut blocked = None;
         for point in seen.points().iter().filter(|point| point.is_restorable()) {
             let id = view::id(point);
-            let (keeps_now, keeps_soon) = (judged.now.keeps(self.place, id), judged.soon.keeps(self.place, id));
+            let (keeps_now, keeps_soon) = (judged.now.keeps(self.place, id), judged.soon().keeps(self.place, id));
             let mark = self.mark_of(point);
             let obstacle = match (keeps_soon, keeps_now, &mark) {
                 (true, _, Mark::None) => continue,
@@ -121,7 +127,7 @@ impl<'a> Removals<'_, 'a> {
                 (false, _, Mark::None | Mark::Partial) => &no_marks,
                 (false, false, Mark::Full(_)) => &no_deletes,
             };
-            match (obstacle, judged.lacking.sites(id)) {
+            match (obstacle, lacking.sites(id)) {
                 (Some(because), _) => blocked = Some(because.clone()),
                 (None, Some(sites)) => {
                     let why = WaitingFor::Copies { sites: sites.clone() };
@@ -134,14 +140,6 @@ impl<'a> Removals<'_, 'a> {
                         outcome.ahead.insert((cluster, self.place.name.clone(), point.key));
                     }
                 }
-            }
-        }
-        // A delete that a crash cut short leaves a point without all its parts: what is left of it is marked, and goes.
-        for point in seen.points().iter().filter(|point| is_remnant(point) && !self.view.is_held(point)) {
-            match (self.mark_of(point), &no_deletes) {
-                (mark @ Mark::Full(_), None) => self.remove(point, &mark, outcome),
-                (Mark::Full(_), Some(because)) => blocked = Some(because.clone()),
-                (Mark::None | Mark::Partial, _) => {}
             }
         }
         blocked
@@ -204,16 +202,6 @@ impl<'a> Removals<'_, 'a> {
             change.cause = cause.max(least);
         }
     }
-}
-
-/// What is left of a point that was whole once: parts of it are gone, and none is still being made.
-fn is_remnant(point: &RecoveryPoint<'_>) -> bool {
-    let is_being_made = point.parts.iter().any(|part| match part.snapshot.snapshot().readiness {
-        Readiness::Creating | Readiness::CutFixed => true,
-        Readiness::Ready | Readiness::Failed { .. } => false,
-    });
-    let is_incomplete = matches!(point.state, PointState::Incomplete { .. });
-    is_incomplete && point.unsealed.is_empty() && !point.parts.is_empty() && !is_being_made
 }
 
 fn mark_point(point: &RecoveryPoint<'_>, grace: Duration) -> MarkPoint {

@@ -4,10 +4,11 @@ use super::known::{Known, Reference};
 use super::report::{Reader, Report};
 use crate::diagnostic::{Diagnostic, quote};
 use crate::document::policy::{
-    ConsistencyName, CopySpec, EncryptionName, PolicySpec, RetentionSpec, ScheduleSpec, SourceName,
+    ConsistencyName, CopySpec, EncryptionName, LockMode as LockModeName, LockSpec, PolicySpec, RetentionSpec,
+    ScheduleSpec, SourceName,
 };
 use crate::document::{Document, Kind, Spec, Spot, nearest};
-use crate::model::{ConsistencyWanted, CopyPolicy, Keep, Policy, Retention, SourcePreference};
+use crate::model::{ConsistencyWanted, CopyPolicy, Keep, LockMode, LockPolicy, Policy, Retention, SourcePreference};
 use crate::name::PolicyName;
 use crate::schedule::{Cron, Schedule};
 use crate::time::Duration;
@@ -44,6 +45,7 @@ fn one(reader: &mut Reader<'_, '_, '_>, spec: &PolicySpec, known: &Known<'_>) ->
     let schedule = schedule(reader, &spec.schedule, zone.clone());
     let retention = retention(reader, &spec.retention, zone);
     let copies = copies(reader, &spec.copies, &retention, known);
+    let lock = lock(reader, spec.lock.as_ref());
     let sla = spec.sla.clone().unwrap_or_default();
     reader.length("/spec/sla/rpo", sla.rpo.as_ref());
     reader.length("/spec/sla/rto", sla.rto.as_ref());
@@ -64,7 +66,7 @@ fn one(reader: &mut Reader<'_, '_, '_>, spec: &PolicySpec, known: &Known<'_>) ->
         },
         retention,
         copies,
-        lock: None,
+        lock,
         encryption_required: spec.encryption == Some(EncryptionName::Required),
         max_age,
     })
@@ -79,12 +81,6 @@ fn refuse_what_comes_later(reader: &mut Reader<'_, '_, '_>, spec: &PolicySpec) {
             "remove `pitr`: until then a restore reaches the recovery points, not the instants between them",
         ),
         (
-            spec.lock.is_some(),
-            "/spec/lock",
-            "`lock` needs the provider's immutability, which this version does not set yet",
-            "remove `lock`: until then two-phase deletes and limits are what protects a point",
-        ),
-        (
             spec.drill.is_some(),
             "/spec/drill",
             "`drill` needs restores, which this version does not have yet",
@@ -96,6 +92,21 @@ fn refuse_what_comes_later(reader: &mut Reader<'_, '_, '_>, spec: &PolicySpec) {
             reader.not_yet(Spot::Key(pointer), message, hint);
         }
     }
+}
+
+fn lock(reader: &mut Reader<'_, '_, '_>, spec: Option<&LockSpec>) -> Option<LockPolicy> {
+    let spec = spec?;
+    let period = reader.length("/spec/lock/for", Some(&spec.period))?;
+    if period == Duration::ZERO {
+        reader.error(Spot::Value("/spec/lock/for"), || {
+            Diagnostic::error("out-of-bounds", "`for` must be longer than nothing")
+        });
+    }
+    let mode = match spec.mode {
+        LockModeName::Governance => LockMode::Governance,
+        LockModeName::Compliance => LockMode::Compliance,
+    };
+    Some(LockPolicy { mode, period })
 }
 
 /// The policy's time zone, from the data that is compiled in; UTC when it is wrong, so that reading goes on.

@@ -160,6 +160,7 @@ fn a_share_of_the_fleet_counts_what_can_be_restored_alone() {
     assert_snapshot!(counts(&lab.text()), @"
     1 ! 50
     3 - config
+    50 t due
     4 waits: delete limit reached: 3 a day for the fleet
     3 ~ config
     ");

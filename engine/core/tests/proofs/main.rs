@@ -6,9 +6,14 @@
 mod support;
 
 mod blast_radius;
+mod bugs_of_others;
+mod care;
 mod copies;
 mod files;
+mod findings;
 mod kit;
+mod leftovers;
+mod locks;
 mod monotone;
 mod places;
 mod properties;
@@ -19,3 +24,5 @@ mod retirement;
 mod sagas;
 mod scenarios;
 mod stale;
+mod tags;
+mod waits;

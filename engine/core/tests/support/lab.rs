@@ -597,19 +597,14 @@ impl Lab {
         cuts.into_iter().collect()
     }
 
-    /// A plan over all places. The one line to change when each of them is checked: then it is [`Lab::verified`].
-    pub fn plan_of_places(&self) -> Plan {
-        self.plan()
-    }
-
     /// That plan as text, without findings.
     pub fn plan_text(&self) -> String {
-        shown(&self.plan_of_places())
+        shown(&self.verified())
     }
 
     /// Carries that plan out, and gives it as text, without findings.
     pub fn apply_plan(&mut self) -> String {
-        let plan = self.plan_of_places();
+        let plan = self.verified();
         self.apply(&plan);
         shown(&plan)
     }
@@ -617,7 +612,7 @@ impl Lab {
     /// Plans and applies until nothing is left to do now.
     pub fn settle(&mut self) {
         for _ in 0..40 {
-            if self.plan_of_places().changes.is_empty() {
+            if self.verified().changes.is_empty() {
                 return;
             }
             self.apply_plan();
@@ -627,7 +622,7 @@ impl Lab {
 
     /// Nothing is left to do now.
     pub fn assert_settled(&self) {
-        let plan = self.plan_of_places();
+        let plan = self.verified();
         assert!(plan.changes.is_empty(), "not settled:\n{}", super::show::plan(&plan));
     }
 

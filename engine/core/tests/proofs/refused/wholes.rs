@@ -120,6 +120,7 @@ fn recently_due(world: &mut super::World, count: u32) {
         cluster: uid("billing-db"),
         point: backstay_core::tags::PointKey { slot: day(1), attempt },
         cause: Cause::Due,
+        site: None,
     });
     world.lab.records().recent_deletes.extend(deletes);
 }
