@@ -7,6 +7,7 @@ mod locks;
 mod places;
 mod removals;
 mod repairs;
+mod sites;
 mod wholes;
 
 use crate::support::lab::{Lab, Point, attached, time};

@@ -1,7 +1,7 @@
 //! Copies that are refused.
 
 use super::day;
-use super::places::{Sites, check_sites, key, site};
+use super::sites::{Sites, check_sites, key, site};
 use backstay_core::lsn::Lsn;
 use backstay_core::name::KmsKey;
 use backstay_core::observed::Readiness;
@@ -93,7 +93,7 @@ fn what_is_copied_is_whole_and_wanted_and_says_what_is_sealed() {
         ("another system identifier", &[10], |sites| copy(sites, |copy| copy.system = None)),
         ("other WAL", &[10], |sites| {
             copy(sites, |copy| {
-                copy.wal = copy.wal.map(|wal| backstay_core::lsn::WalRange { end: Lsn(u64::MAX), ..wal })
+                copy.wal = copy.wal.map(|wal| backstay_core::lsn::WalRange { end: Lsn(u64::MAX), ..wal });
             });
         }),
         ("another class", &[7, 9], |sites| copy(sites, |copy| copy.class = PointClass::OnDemand)),

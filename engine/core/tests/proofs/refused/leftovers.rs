@@ -1,7 +1,7 @@
 //! What never became a point, and the points of a retired cluster.
 
 use super::day;
-use super::places::{Sites, check_sites, hours_ago, key, servers_are_gone};
+use super::sites::{Sites, check_sites, hours_ago, key, servers_are_gone};
 use crate::support::lab::{Point, uid};
 use backstay_core::observed::{DiskRole, Readiness};
 use backstay_core::plan::{Action, ExpectedSnapshot, MarkPoint};

@@ -1,7 +1,7 @@
 //! Locks that are refused.
 
 use super::day;
-use super::places::{Sites, check_sites, key};
+use super::sites::{Sites, check_sites, key};
 use crate::support::lab::time;
 use backstay_core::model::{LockMode, LockPolicy};
 use backstay_core::observed::Readiness;
@@ -114,7 +114,7 @@ fn what_must_go_is_never_locked() {
         }),
         ("a site that is none of its places", &[6], |sites| {
             lock(sites, 23, "eu", |_| {});
-            sites.changes[0].site = super::places::site("ap");
+            sites.changes[0].site = super::sites::site("ap");
         }),
     ]);
 }

@@ -1,7 +1,7 @@
 //! Mended tags that are refused.
 
 use super::day;
-use super::places::{Sites, check_sites, hours_ago, key, site};
+use super::sites::{Sites, check_sites, hours_ago, key, site};
 use crate::support::lab::{time, uid};
 use backstay_core::observed::HeldLease;
 use backstay_core::plan::{Action, Repair, TagPoint};
@@ -21,7 +21,7 @@ fn mend(sites: &mut Sites, key: &str, changed: &str, to: &[(&str, &str)]) {
     let expected = backstay_core::plan::ExpectedSnapshot { generation: snapshot.generation(), id, disk: snapshot.disk };
     let snapshots = vec![backstay_core::plan::Retagged { expected, set: set(to) }];
     let class = backstay_core::tags::PointClass::Scheduled;
-    let tag = TagPoint { point: super::places::key(20), class, cut: day(20), repair: Repair::Restore, snapshots };
+    let tag = TagPoint { point: super::sites::key(20), class, cut: day(20), repair: Repair::Restore, snapshots };
     sites.plan("eu", Action::Tag(tag));
 }
 
