@@ -162,7 +162,7 @@ identifier!(
 );
 identifier!(
     /// An encryption key, as its provider names it. Never the key itself.
-    KmsKey, "encryption key", given
+    KmsKey, "name of an encryption key", given
 );
 identifier!(
     /// An account, subscription or project at a provider.

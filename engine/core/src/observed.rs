@@ -329,6 +329,9 @@ pub struct RecentDelete {
     pub cluster: ClusterUid,
     /// Which point.
     pub point: PointKey,
+    /// Where it lay. Records of earlier versions do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub site: Option<SiteName>,
     /// What brought it about. Records of earlier versions only counted what the clock had not brought.
     #[serde(default = "RecentDelete::before_causes")]
     pub cause: Cause,

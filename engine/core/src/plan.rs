@@ -449,6 +449,13 @@ pub enum WaitingFor {
     },
     /// The point of this slot is being made.
     InProgress,
+    /// Attempts at this slot failed: the next one is made a while after the latest.
+    BackOff {
+        /// When.
+        until: Timestamp,
+        /// How many failed.
+        attempts: u32,
+    },
     /// No node is fit to be the source.
     Source {
         /// Why not, for each.
@@ -483,6 +490,11 @@ pub enum WaitingFor {
     },
     /// The point that is to be copied is not ready yet.
     SourceNotReady,
+    /// A copy of it failed, and what is left of that must be removed before it can be copied again.
+    FailedCopy {
+        /// The site where it lies.
+        site: SiteName,
+    },
     /// It may not go before its copies are ready.
     Copies {
         /// The sites that lack them.
@@ -522,6 +534,12 @@ impl fmt::Display for WaitingFor {
         match self {
             Self::SiteUnknown { because } => write!(f, "the site could not be read: {because}"),
             Self::InProgress => write!(f, "the point is being made"),
+            Self::BackOff { until, attempts: 1 } => {
+                write!(f, "one attempt failed; the next not before {}", brief(*until))
+            }
+            Self::BackOff { until, attempts } => {
+                write!(f, "{attempts} attempts failed; the next not before {}", brief(*until))
+            }
             Self::Source { because } => write!(f, "no node is fit as a source: {because}"),
             Self::Grace { until } => write!(f, "tombstoned; grace until {}", brief(*until)),
             Self::Lock { until } => write!(f, "locked by the provider until {}", brief(*until)),
@@ -529,6 +547,9 @@ impl fmt::Display for WaitingFor {
             Self::NotSafe { because } => write!(f, "no deletes now: {because}"),
             Self::CopyQueue { limit } => write!(f, "other copies come first: {limit}"),
             Self::SourceNotReady => write!(f, "the point that is to be copied is not ready yet"),
+            Self::FailedCopy { site } => {
+                write!(f, "a copy at {site} failed, and what is left of it must be removed first")
+            }
             Self::Copies { sites } => {
                 let sites: Vec<&str> = sites.iter().map(SiteName::as_str).collect();
                 write!(f, "its copy is not ready at {}", sites.join(", "))

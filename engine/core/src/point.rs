@@ -6,7 +6,7 @@ use crate::lsn::WalRange;
 use crate::name::{ClusterUid, SnapshotId, SystemId};
 use crate::observed::{Readiness, SiteInventory, Snapshot};
 use crate::seal::{Keyring, NotOurs, OwnedSnapshot, Place};
-use crate::tags::{self, Ours, PartName, PointClass, PointKey};
+use crate::tags::{self, Ours, PartName, PartRole, PointClass, PointKey};
 use crate::time::parse_stamp;
 use jiff::Timestamp;
 use std::cmp::Reverse;
@@ -309,6 +309,9 @@ fn state_of(attempt: &Attempt<'_>, expected: Facts) -> PointState {
     let incomplete = |because| PointState::Incomplete { because };
     if !attempt.unsealed.is_empty() {
         return incomplete("some of its snapshots are not sealed");
+    }
+    if attempt.parts.iter().any(|(part, _)| part.name.role == PartRole::Unfinished) {
+        return incomplete("it was never finished");
     }
     let of = attempt.parts.first().map_or(0, |(part, _)| part.name.of);
     let complete = attempt.parts.len() == usize::from(of)

@@ -3,10 +3,12 @@
 //! What is wrong is reported and left out; everything else is what it would have been without it. What this version
 //! cannot do is refused, never ignored: a promise that nobody keeps is worse than an error.
 
+mod capable;
 mod clash;
 mod cluster;
 mod fleet;
 mod known;
+mod left_out;
 mod policy;
 mod report;
 mod site;
@@ -19,7 +21,7 @@ use crate::document::{Document, Kind, Parsed, SourceTree, Spec, Spot, parse};
 use crate::model::{Desired, Fleet, Origin};
 use known::Known;
 use report::{Reader, Report};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// What the documents mean.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,11 +46,12 @@ pub fn resolve(sources: &SourceTree, origin: Origin) -> Resolution {
     known.archives(&documents);
     let fleet = fleet::resolve(&documents, &known, &mut report);
     refuse_restores(&documents, &mut report);
-    let clusters = cluster::resolve(&documents, &mut known, &mut report);
+    let mut clusters = cluster::resolve(&documents, &policies, &mut known, &mut report);
+    capable::check(&documents, &sites, &policies, &mut clusters, &mut report);
     known.summarise(&mut report);
 
-    let desired =
-        fleet.map(|fleet: Fleet| Desired { origin, fleet, sites, policies, clusters, left_out: BTreeSet::new() });
+    let left_out = left_out::of(&documents, &clusters);
+    let desired = fleet.map(|fleet: Fleet| Desired { origin, fleet, sites, policies, clusters, left_out });
     Resolution { desired, diagnostics: report.finish() }
 }
 

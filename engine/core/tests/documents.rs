@@ -74,10 +74,8 @@ const MISTAKES: &[Mistake] = &[
     ),
     // What comes later.
     ("pitr", GOLD, "  retention:", "  pitr: { archives: [s3-eu], maxLag: 10m }\n  retention:"),
-    ("copies", GOLD, "  retention:", "  copies: [ { site: us, retention: { recoveryWindow: 30d } } ]\n  retention:"),
     ("lock", GOLD, "  retention:", "  lock: { mode: governance, for: 14d }\n  retention:"),
     ("drill", GOLD, "  retention:", "  drill: { every: 30d, target: random }\n  retention:"),
-    ("retire", ORDERS, "  policy: gold", "  policy: gold\n  retire: true"),
     ("discover", ORDERS, "  policy: gold", "  policy: gold\n  discover: { tags: { deployment: orders-db } }"),
     ("a state in an object store", FLEET, "file://./.backstay", "s3://state/backstay"),
     ("approvals", FLEET, "  state:", "  approvals: { restores: 2 }\n  state:"),
@@ -89,6 +87,16 @@ const MISTAKES: &[Mistake] = &[
     ),
     // References and clashes.
     ("a policy with a slip", ORDERS, "policy: gold", "policy: golden"),
+    ("a copy at an unknown site", GOLD, "  retention:", "  copies: [ { site: eux } ]\n  retention:"),
+    ("a copy at home", GOLD, "  retention:", "  copies: [ { site: here } ]\n  retention:"),
+    ("two copies at one site", GOLD, "  retention:", "  copies: [ { site: here }, { site: here } ]\n  retention:"),
+    ("a copy with a wrong key", GOLD, "  retention:", "  copies: [ { site: here, kmsKey: \"a b\" } ]\n  retention:"),
+    (
+        "a copy with a wrong retention",
+        GOLD,
+        "  retention:",
+        "  copies: [ { site: here, retention: { recoveryWindow: 5y } } ]\n  retention:",
+    ),
     ("an unknown site", ORDERS, "site: eu", "site: mars"),
     ("defaults that name an unknown policy", SET, "policy: gold", "policy: platinum"),
     ("no site at all", SET, "    site: eu\n", ""),

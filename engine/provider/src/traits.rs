@@ -56,7 +56,8 @@ pub trait Inventory: Send + Sync {
     /// One page of all instances. The disks' roles and the database's state are filled in as far as the site itself tells.
     async fn instances(&self, page: Option<PageToken>) -> Result<Page<Instance>, ProviderError>;
 
-    /// One page of all snapshots that carry [`backstay_core::tags::MANAGED`].
+    /// One page of all snapshots that carry [`backstay_core::tags::MANAGED`]. A page may have none of them and still not be
+    /// the last. Where a site shows nothing without permission, "nothing" is an error unless the permission is proven.
     async fn snapshots(&self, page: Option<PageToken>) -> Result<Page<Snapshot>, ProviderError>;
 
     /// One page of all snapshots that do *not* carry [`backstay_core::tags::MANAGED`], of disks that are attached to an
@@ -193,7 +194,8 @@ pub struct CreateDisk {
 /// Making, attaching and detaching disks.
 #[async_trait]
 pub trait Restorer: Send + Sync {
-    /// Makes a disk from a snapshot; one that an earlier call with this intent made is adopted.
+    /// Makes a disk from a snapshot; one that an earlier call with this intent made is adopted. An error of class `Busy`
+    /// where the snapshot is not ready yet.
     async fn create_disk(&self, order: &CreateDisk) -> Result<Disk, ProviderError>;
 
     /// One disk, read now; `None` where the site says explicitly that there is none.
@@ -202,10 +204,12 @@ pub trait Restorer: Send + Sync {
     /// All disks that carry this intent, read now.
     async fn disks_by_intent(&self, intent: &Intent) -> Result<Vec<Disk>, ProviderError>;
 
-    /// Attaches a disk. Repeating it changes nothing; a disk that is attached elsewhere is an error of class `Busy`.
+    /// Attaches a disk. Repeating it changes nothing; a disk that is attached elsewhere, or not ready yet, is an error of
+    /// class `Busy`; one in another zone of class `Invalid`.
     async fn attach(&self, disk: &DiskId, instance: &InstanceId) -> Result<(), ProviderError>;
 
-    /// Detaches a disk, and never deletes it. Repeating it changes nothing.
+    /// Detaches a disk, and never deletes it. Repeating it changes nothing, and neither does detaching it from where it is not
+    /// attached.
     async fn detach(&self, disk: &DiskId, instance: &InstanceId) -> Result<(), ProviderError>;
 }
 

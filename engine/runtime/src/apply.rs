@@ -91,6 +91,7 @@ impl Applied {
         let waits_for_its_point = |why: &WaitingFor| match why {
             WaitingFor::SiteUnknown { .. }
             | WaitingFor::InProgress
+            | WaitingFor::BackOff { .. }
             | WaitingFor::Source { .. }
             | WaitingFor::DiskSpacing { .. }
             | WaitingFor::Quota { .. } => true,
@@ -100,6 +101,7 @@ impl Applied {
             | WaitingFor::NotSafe { .. }
             | WaitingFor::CopyQueue { .. }
             | WaitingFor::SourceNotReady
+            | WaitingFor::FailedCopy { .. }
             | WaitingFor::Copies { .. }
             | WaitingFor::Lease { .. }
             | WaitingFor::BlastRadius { .. } => false,

@@ -311,7 +311,8 @@ impl<'a> Hands<'a> {
             }
             Effect::CountDelete => {
                 let (at, cluster) = (self.site_now()?, self.cluster.uid.clone());
-                let delete = RecentDelete { at, cluster, point: mark.point, cause: self.change.cause };
+                let site = Some(self.change.site.clone());
+                let delete = RecentDelete { at, cluster, point: mark.point, site, cause: self.change.cause };
                 state.count_delete(&delete).await?;
                 Ok(Event::Done)
             }
@@ -343,7 +344,9 @@ impl<'a> Hands<'a> {
     }
 
     async fn check_target(&mut self, target: &ExpectedSnapshot) -> Result<Event, Answer> {
-        let now = read_as_planned(self.site, target, None).await?;
+        // A hold that was mirrored by this very run is no change behind its back.
+        let own = self.touched.get(&(self.change.site.clone(), target.id.clone()));
+        let now = read_as_planned(self.site, target, own).await?;
         self.checked.push(now);
         Ok(Event::Done)
     }

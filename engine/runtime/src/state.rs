@@ -178,8 +178,10 @@ impl State<'_> {
     }
 }
 
+/// A point that goes at two places in one second counts twice.
 fn key_of_delete(delete: &RecentDelete) -> String {
-    format!("deletes/{}.{}.{}", stamp(delete.at), delete.cluster, delete.point)
+    let site = delete.site.as_ref().map_or_else(String::new, |site| format!(".{site}"));
+    format!("deletes/{}.{}.{}{site}", stamp(delete.at), delete.cluster, delete.point)
 }
 
 /// The digest in a sighting's key, as JSON.

@@ -191,6 +191,12 @@ impl Cloud {
         self.world = world;
     }
 
+    /// Whose rules it follows.
+    #[must_use]
+    pub fn profile(&self) -> &Profile {
+        &self.profile
+    }
+
     /// What exists here, apart from snapshots.
     #[must_use]
     pub fn world(&self) -> &World {

@@ -1,42 +1,43 @@
-//! The blast radius (INVARIANTS.md 18): deletes that the clock alone would not have brought stay few in any 24 hours.
+//! The blast radius (INVARIANTS.md 18): in any 24 hours, deletes that the clock alone would not have brought stay few, and
+//! those that it brought stay in proportion to the slots that fell due.
 
 use super::World;
 use super::cluster::Outcome;
-use crate::model::{Desired, Limit};
+use crate::model::{Cluster, Desired, Limit};
 use crate::name::ClusterUid;
 use crate::plan::{Action, Cause, Change, Waiting, WaitingFor};
+use crate::schedule::Schedule;
 use crate::time::Duration;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
+
+/// So many due deletes a day are always allowed.
+const FEW: usize = 10;
+
+/// What was deleted within the last 24 hours, together with what the plan deletes.
+struct Spent {
+    of_cluster: BTreeMap<ClusterUid, usize>,
+    of_fleet: usize,
+    due: usize,
+}
 
 /// Turns deletes beyond the limits into waiting. Only deletes: the backups go on.
 pub(super) fn limit(total: &mut Outcome, desired: &Desired, world: &World<'_>, as_of: Timestamp) {
     let fleet_limit = fleet_limit(desired, total.restorable);
     let cluster_limit = usize::try_from(desired.fleet.limits.cluster).unwrap_or(usize::MAX);
-    let since = Duration::days(1).before(as_of);
-    let recent = world.records().recent_deletes.iter().filter(|delete| delete.at > since && delete.cause != Cause::Due);
-    let mut of_fleet = 0;
-    let mut of_cluster: BTreeMap<ClusterUid, usize> = BTreeMap::new();
-    for delete in recent {
-        of_fleet += 1;
-        *of_cluster.entry(delete.cluster.clone()).or_default() += 1;
-    }
+    let mut spent = Spent::of(world, as_of);
+    let due_limit = due_limit(total, desired, spent.due, as_of);
     total.sort();
     let mut stopped = Vec::new();
     total.changes.retain(|change| {
-        if !counts(change) {
+        if !matches!(change.action, Action::Delete(_)) {
             return true;
         }
-        let own = of_cluster.entry(change.cluster.clone()).or_default();
-        let limit = if *own >= cluster_limit {
-            format!("{cluster_limit} a day for one cluster")
-        } else if of_fleet >= fleet_limit {
-            format!("{fleet_limit} a day for the fleet")
-        } else {
-            *own += 1;
-            of_fleet += 1;
-            return true;
+        let refused = match change.cause {
+            Cause::Due => spent.take_due(due_limit),
+            Cause::Config | Cause::Drift => spent.take(change, cluster_limit, fleet_limit),
         };
+        let Err(limit) = refused else { return true };
         stopped.push(Waiting {
             cluster: change.cluster.clone(),
             name: change.name.clone(),
@@ -48,8 +49,44 @@ pub(super) fn limit(total: &mut Outcome, desired: &Desired, world: &World<'_>, a
     total.waiting.extend(stopped);
 }
 
-fn counts(change: &Change) -> bool {
-    matches!(change.action, Action::Delete(_)) && change.cause != Cause::Due
+impl Spent {
+    fn of(world: &World<'_>, as_of: Timestamp) -> Self {
+        let since = Duration::days(1).before(as_of);
+        let mut spent = Self { of_cluster: BTreeMap::new(), of_fleet: 0, due: 0 };
+        for delete in world.records().recent_deletes.iter().filter(|delete| delete.at > since) {
+            match delete.cause {
+                Cause::Due => spent.due += 1,
+                Cause::Config | Cause::Drift => spent.count(&delete.cluster),
+            }
+        }
+        spent
+    }
+
+    fn count(&mut self, cluster: &ClusterUid) {
+        self.of_fleet += 1;
+        *self.of_cluster.entry(cluster.clone()).or_default() += 1;
+    }
+
+    /// Counts a delete that the clock alone had not brought, or names the limit that is reached.
+    fn take(&mut self, change: &Change, cluster_limit: usize, fleet_limit: usize) -> Result<(), String> {
+        let own = self.of_cluster.get(&change.cluster).copied().unwrap_or(0);
+        if own >= cluster_limit {
+            return Err(format!("{cluster_limit} a day for one cluster"));
+        }
+        if self.of_fleet >= fleet_limit {
+            return Err(format!("{fleet_limit} a day for the fleet"));
+        }
+        self.count(&change.cluster);
+        Ok(())
+    }
+
+    fn take_due(&mut self, limit: usize) -> Result<(), String> {
+        if self.due >= limit {
+            return Err(format!("{limit} a day that fall due, for the fleet"));
+        }
+        self.due += 1;
+        Ok(())
+    }
 }
 
 /// Only restorable points count: what was never finished, or claims to be ours, must not widen the limit.
@@ -64,5 +101,36 @@ fn fleet_limit(desired: &Desired, points: usize) -> usize {
             reason = "a share of a count"
         )]
         Some(Limit::Percent(percent)) => (points as f64 * percent.clamp(0.0, 100.0) / 100.0) as usize,
+    }
+}
+
+/// Twice the slots that fell due during the past grace plus one day. The slots are counted only where there is need.
+fn due_limit(total: &Outcome, desired: &Desired, spent: usize, as_of: Timestamp) -> usize {
+    let is_due = |change: &&Change| matches!(change.action, Action::Delete(_)) && change.cause == Cause::Due;
+    if spent + total.changes.iter().filter(is_due).count() <= FEW {
+        return FEW;
+    }
+    let slots: usize = desired.clusters.values().map(|cluster| slots(desired, cluster, as_of)).sum();
+    slots.saturating_mul(2).max(FEW)
+}
+
+fn slots(desired: &Desired, cluster: &Cluster, as_of: Timestamp) -> usize {
+    let policy = desired.policy_of(cluster);
+    let since = Duration::days(1).before(policy.retention.grace.before(as_of));
+    let latest = policy.schedule.latest_due(&cluster.uid, as_of);
+    match &policy.schedule {
+        Schedule::Every { interval, .. } => {
+            let Some(latest) = latest.filter(|slot| *slot > since) else { return 0 };
+            // A slot at `since` itself is too old. All instants but `since` are whole seconds.
+            let nanos = latest.duration_since(since).as_nanos() - 1;
+            let each = interval.signed().as_nanos();
+            nanos.checked_div(each).and_then(|n| usize::try_from(n).ok()).map_or(0, |n| n + 1)
+        }
+        Schedule::Cron { .. } => {
+            let earlier = |slot: &Timestamp| {
+                policy.schedule.latest_due(&cluster.uid, slot.checked_sub(SignedDuration::from_nanos(1)).ok()?)
+            };
+            std::iter::successors(latest, earlier).take_while(|slot| *slot > since).count()
+        }
     }
 }

@@ -72,7 +72,8 @@ fn changes_under(
     let Some(old) = baseline.clusters.get(&cluster.uid) else { return Before::Absent };
     let is_same = **old == *cluster
         && baseline.policy_of(old) == desired.policy_of(cluster)
-        && baseline.site_of(old) == desired.site_of(cluster);
+        && baseline.site_of(old) == desired.site_of(cluster)
+        && desired.policy_of(cluster).copies.iter().all(|c| baseline.sites.get(&c.site) == desired.sites.get(&c.site));
     if is_same {
         return Before::Same;
     }
@@ -85,10 +86,10 @@ fn is_same_work(old: &Change, new: &Change) -> bool {
         (Action::Create(_), Action::Create(_)) => true,
         (Action::Expire(a), Action::Expire(b))
         | (Action::Revive(a), Action::Revive(b))
-        | (Action::Delete(a), Action::Delete(b)) => a.point == b.point,
+        | (Action::Delete(a), Action::Delete(b)) => a.point == b.point && old.site == new.site,
         (Action::Copy(a), Action::Copy(b)) => a.point == b.point && old.site == new.site,
-        (Action::Tag(a), Action::Tag(b)) => a.point == b.point && a.repair == b.repair,
-        (Action::Lock(a), Action::Lock(b)) => a.point == b.point && a.mode == b.mode,
+        (Action::Tag(a), Action::Tag(b)) => a.point == b.point && a.repair == b.repair && old.site == new.site,
+        (Action::Lock(a), Action::Lock(b)) => a.point == b.point && a.mode == b.mode && old.site == new.site,
         (
             Action::Create(_)
             | Action::Copy(_)

@@ -6,19 +6,26 @@
 mod blast;
 mod cause;
 mod cluster;
+mod copies;
 mod findings;
+mod leftovers;
+mod locks;
 mod places;
 mod removals;
+mod retirement;
 mod safety;
 mod source;
 mod survey;
+mod tags;
 mod tombstones;
+mod view;
+mod waits;
 
 pub use survey::{ClusterState, ClusterStatus, PointStatus, survey};
 
 use crate::model::{Cluster, Desired, Policy};
-use crate::name::{ClusterUid, InstanceId, SiteName};
-use crate::observed::{Instance, Listing, Observed, Records, SiteInventory};
+use crate::name::{ClusterUid, DiskId, InstanceId, SiteName};
+use crate::observed::{Instance, Listing, Observed, Records, SiteInventory, Unmanaged};
 use crate::plan::{Basis, FORMAT_VERSION, Plan, SiteCoverage, VALID_FOR};
 use crate::point::{Catalogue, Shelf};
 use crate::retention;
@@ -55,7 +62,7 @@ pub fn plan_with(
             outcome = cluster::plan(&Subject::of(desired, cluster), &world, &holdings, as_of);
             cause::attribute(&mut outcome, desired, cluster, &world, &holdings, baseline, as_of);
         }
-        outcome.findings.extend(findings::of_holdings(desired, uid, &holdings));
+        outcome.findings.extend(findings::of_holdings(desired, uid, &holdings, &outcome.changes));
         outcome.restorable = holdings.values().flat_map(|shelf| &shelf.points).filter(|p| p.is_restorable()).count();
         outcome
     });
@@ -63,7 +70,8 @@ pub fn plan_with(
     for outcome in outcomes {
         total.append(outcome);
     }
-    total.findings.extend(findings::of_nobody(&world));
+    total.findings.extend(findings::of_nobody(&world, &total.changes));
+    copies::limit(&mut total, desired, &world);
     blast::limit(&mut total, desired, &world, as_of);
     total.sort();
     Plan {
@@ -105,11 +113,17 @@ type Holdings<'a> = BTreeMap<&'a SiteName, Shelf<'a>>;
 struct Site<'a> {
     inventory: &'a SiteInventory,
     instances: BTreeMap<&'a InstanceId, &'a Instance>,
+    unmanaged: BTreeMap<&'a DiskId, Vec<&'a Unmanaged>>,
 }
 
 impl<'a> Site<'a> {
     fn instance(&self, id: &InstanceId) -> Option<&'a Instance> {
         self.instances.get(id).copied()
+    }
+
+    /// What others made of a disk.
+    fn unmanaged_of(&self, disk: &DiskId) -> &[&'a Unmanaged] {
+        self.unmanaged.get(disk).map_or(&[], Vec::as_slice)
     }
 
     /// Whether an instant is later than the planned one and later than the site's own time, by more than clocks may err.
@@ -136,7 +150,11 @@ impl<'a> World<'a> {
         let sites = observed.sites.iter().filter_map(|(name, listing)| {
             let inventory = listing.complete()?;
             let instances = inventory.instances.iter().map(|instance| (&instance.id, instance)).collect();
-            Some((name, Site { inventory, instances }))
+            let mut unmanaged: BTreeMap<_, Vec<_>> = BTreeMap::new();
+            for snapshot in &inventory.unmanaged {
+                unmanaged.entry(&snapshot.disk).or_default().push(snapshot);
+            }
+            Some((name, Site { inventory, instances, unmanaged }))
         });
         Self { observed, sites: sites.collect(), catalogues, no_records: Records::default() }
     }

@@ -1,10 +1,11 @@
 //! Which node's disks are snapshotted, and in which order.
 
+use super::waits::Disks;
 use super::{Site, Subject};
 use crate::model::{Cluster, ConsistencyWanted, Node, SourcePreference};
 use crate::name::{InstanceId, SystemId};
 use crate::observed::{AttachedDisk, DatabaseRole, DatabaseState, DatabaseStatus, DiskRole, Instance, SiteInventory};
-use crate::plan::PlannedPart;
+use crate::plan::{PlannedPart, WaitingFor};
 use crate::tags::{Intent, PartName, PartRole, PointClass, PointKey};
 
 /// The node that was chosen, and its disks in the order of the cut.
@@ -16,12 +17,18 @@ pub(super) struct Chosen<'a> {
     pub(super) atomic_group: bool,
 }
 
-/// Why no node can be the source.
+/// Why no node can be the source now.
 pub(super) struct Refusal {
-    /// For people: each node with its reason.
-    pub(super) because: String,
+    /// What it waits for: where no node is fit, each with its reason.
+    pub(super) why: WaitingFor,
     /// What the site cannot do, and the nearest that it can.
     pub(super) incapable: Option<String>,
+}
+
+/// Why one node is not fit.
+struct Unfit {
+    because: String,
+    incapable: Option<String>,
 }
 
 /// What an instance's server said; `None` if there is no such instance.
@@ -53,8 +60,9 @@ struct Seen<'a> {
     status: Option<&'a DatabaseStatus>,
 }
 
-/// Chooses the source: by role, then fitness, then the node's name, so that the same world gives the same choice.
-pub(super) fn choose<'a>(subject: &Subject<'a>, site: &Site<'a>) -> Result<Chosen<'a>, Refusal> {
+/// Chooses the source: by role, then fitness, then whether its disks may be snapshotted now, then the node's name, so that the
+/// same world gives the same choice.
+pub(super) fn choose<'a>(subject: &Subject<'a>, site: &Site<'a>, existing: &Disks<'_>) -> Result<Chosen<'a>, Refusal> {
     let mut reasons = Vec::new();
     let mut seen: Vec<Seen<'a>> = Vec::new();
     for node in subject.cluster.postgres_nodes() {
@@ -72,20 +80,26 @@ pub(super) fn choose<'a>(subject: &Subject<'a>, site: &Site<'a>) -> Result<Chose
         seen.iter().filter(|s| s.status.is_some_and(|status| status.role == DatabaseRole::Primary)).collect();
     if let [one, other, ..] = primaries.as_slice() {
         let both = format!("{} and {} both say that they are the primary", one.node.name, other.node.name);
-        return Err(Refusal { because: both, incapable: None });
+        return Err(Refusal { why: WaitingFor::Source { because: both }, incapable: None });
     }
-    let mut incapable = None;
+    let (mut incapable, mut busy) = (None, None);
     let mut candidates: Vec<&Seen<'a>> =
         seen.iter().filter(|s| is_wanted(subject.policy.source, s, seen.len())).collect();
     candidates.sort_by_key(|s| rank(subject.policy.source, s));
     for candidate in candidates {
         match fit(subject, candidate, site.inventory) {
-            Ok(chosen) => return Ok(chosen),
-            Err(refusal) => {
-                reasons.push(format!("{}: {}", candidate.node.name, refusal.because));
-                incapable = incapable.or(refusal.incapable);
+            Ok(chosen) => match existing.busy(chosen.disks.iter().map(|(_, disk)| &disk.id)) {
+                None => return Ok(chosen),
+                Some(why) => busy = busy.or(Some(why)),
+            },
+            Err(unfit) => {
+                reasons.push(format!("{}: {}", candidate.node.name, unfit.because));
+                incapable = incapable.or(unfit.incapable);
             }
         }
+    }
+    if let Some(why) = busy {
+        return Err(Refusal { why, incapable: None });
     }
     if reasons.is_empty() {
         reasons.push(match subject.policy.source {
@@ -95,7 +109,7 @@ pub(super) fn choose<'a>(subject: &Subject<'a>, site: &Site<'a>) -> Result<Chose
         });
     }
     reasons.sort();
-    Err(Refusal { because: reasons.join("; "), incapable })
+    Err(Refusal { why: WaitingFor::Source { because: reasons.join("; ") }, incapable })
 }
 
 /// Whether the policy allows this node. One that cannot tell its role is allowed only where it is the only one.
@@ -119,8 +133,8 @@ fn rank(preference: SourcePreference, seen: &Seen<'_>) -> u8 {
 }
 
 /// Whether this node can be the source, with its disks in the order of the cut.
-fn fit<'a>(subject: &Subject<'_>, seen: &Seen<'a>, inventory: &SiteInventory) -> Result<Chosen<'a>, Refusal> {
-    let no = |because: String| Refusal { because, incapable: None };
+fn fit<'a>(subject: &Subject<'_>, seen: &Seen<'a>, inventory: &SiteInventory) -> Result<Chosen<'a>, Unfit> {
+    let no = |because: String| Unfit { because, incapable: None };
     let declared_but_absent =
         seen.node.disks.iter().find(|disk| !seen.instance.disks.iter().any(|attached| attached.id == **disk));
     if let Some(disk) = declared_but_absent {
@@ -187,9 +201,9 @@ fn check_abilities(
     seen: &Seen<'_>,
     inventory: &SiteInventory,
     disks: usize,
-) -> Result<(), Refusal> {
+) -> Result<(), Unfit> {
     let abilities = &inventory.abilities;
-    let refuse = |because: String, nearest: &str| Refusal { incapable: Some(format!("{because}; {nearest}")), because };
+    let refuse = |because: String, nearest: &str| Unfit { incapable: Some(format!("{because}; {nearest}")), because };
     match subject.policy.consistency {
         ConsistencyWanted::Application if seen.status.is_none() => Err(refuse(
             "`consistency: application` needs a server that can be asked, and nothing here can".to_owned(),

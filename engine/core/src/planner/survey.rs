@@ -1,17 +1,20 @@
 //! The fleet at a glance: each cluster with the points that it has.
 
 use super::cluster::satisfies_slots;
-use super::removals::judge;
-use super::{Subject, World, safety};
+use super::places::{self, Places};
+use super::view::{self, Fates, Id, View};
+use super::{Subject, World};
 use crate::model::Desired;
 use crate::name::{ClusterName, ClusterUid, PolicyName, SiteName};
 use crate::observed::Observed;
-use crate::point::PointState;
-use crate::retention::{CurrentSystem, KeepReason, Verdict};
+use crate::point::{PointState, RecoveryPoint};
+use crate::retention::KeepReason;
 use crate::tags::{PointClass, PointKey};
 use crate::time::Duration;
 use jiff::Timestamp;
 use serde::Serialize;
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 
 /// How well a cluster is protected, worst first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -68,12 +71,14 @@ pub struct PointStatus {
     pub class: PointClass,
     /// Its cut.
     pub cut: Timestamp,
-    /// How far it is: `restorable`, `in-progress`, `failed`, `incomplete`.
+    /// How far it is, where it is farthest: `restorable`, `in-progress`, `failed`, `incomplete`.
     pub state: &'static str,
-    /// The rules that keep it; empty when none does, or when it is not restorable.
+    /// The rules that keep it, at whatever place; empty when none does, or when it is not restorable.
     pub kept_by: Vec<KeepReason>,
-    /// Whether a delete is under way for it.
+    /// Whether a delete is under way for it, at every place where it lies.
     pub is_marked: bool,
+    /// The sites where it lies, home first.
+    pub places: Vec<SiteName>,
 }
 
 /// Tells the state of every cluster, ordered by name.
@@ -97,49 +102,27 @@ fn one(subject: &Subject<'_>, world: &World<'_>, as_of: Timestamp) -> ClusterSta
         newest: None,
         age: None,
         oldest: None,
-        next_due: policy.schedule.next_due(&cluster.uid, as_of),
+        next_due: policy.schedule.next_due(&cluster.uid, as_of).filter(|_| !cluster.is_retired),
         points: Vec::new(),
         because: None,
     };
-    let site = match world.site(&cluster.site) {
-        Ok(site) => site,
+    let holdings = world.holdings(&cluster.uid);
+    let places = places::of(subject, world, &holdings);
+    let home = match places.home() {
+        Ok(home) => home,
         Err(because) => {
             status.because = Some(because.to_owned());
             return status;
         }
     };
-    let shelf = world.catalogues.get(&cluster.site).map(|catalogue| catalogue.shelf(&cluster.uid)).unwrap_or_default();
-    let points = shelf.points.as_slice();
-    let current = safety::current_system(cluster, site).unwrap_or(CurrentSystem::NewestPoints);
-    let judgements = judge(subject, world, points, current, as_of);
-    let restorable = || points.iter().filter(|point| satisfies_slots(point));
-    status.newest = restorable().map(|point| point.cut).find(|cut| *cut <= as_of);
-    status.oldest = restorable().map(|point| point.cut).next_back();
+    let view = View::of(subject, world, &places, home, as_of);
+    let restorable = || places.points().filter(|point| satisfies_slots(point)).map(|point| point.cut);
+    status.newest = restorable().filter(|cut| *cut <= as_of).max();
+    status.oldest = restorable().min();
     status.age = status.newest.map(|newest| Duration::between(newest, as_of));
-    status.points = points
-        .iter()
-        .map(|point| PointStatus {
-            point: point.key,
-            class: point.class,
-            cut: point.cut,
-            state: match point.state {
-                PointState::Restorable => "restorable",
-                PointState::InProgress => "in-progress",
-                PointState::Failed { .. } => "failed",
-                PointState::Incomplete { .. } => "incomplete",
-            },
-            kept_by: judgements
-                .iter()
-                .find(|judgement| judgement.point.key == point.key && judgement.point.class == point.class)
-                .map_or(Vec::new(), |judgement| match &judgement.verdict {
-                    Verdict::Keep(reasons) => reasons.as_slice().to_vec(),
-                    Verdict::Expire => Vec::new(),
-                }),
-            is_marked: point.parts.iter().any(|p| p.snapshot.snapshot().tags.contains_key(crate::tags::EXPIRE)),
-        })
-        .collect();
+    status.points = points(&places, &view::now(&view));
     let slot = policy.schedule.latest_due(&cluster.uid, as_of);
-    let is_making = points.iter().any(|point| point.state == PointState::InProgress);
+    let is_making = home.points().iter().any(|point| point.state == PointState::InProgress);
     status.state = match (status.newest, status.age) {
         (Some(newest), Some(age)) => match policy.max_age {
             Some(max) if age > max => ClusterState::Late,
@@ -150,4 +133,52 @@ fn one(subject: &Subject<'_>, world: &World<'_>, as_of: Timestamp) -> ClusterSta
         (None, _) | (_, None) => ClusterState::Unprotected,
     };
     status
+}
+
+/// Each point once, newest first, with what its places say of it.
+fn points(places: &Places<'_>, fates: &Fates<'_>) -> Vec<PointStatus> {
+    let mut all: BTreeMap<Id, PointStatus> = BTreeMap::new();
+    for (place, seen) in places.known() {
+        for point in seen.points() {
+            let id = view::id(point);
+            let is_marked = point.parts.iter().any(|p| p.snapshot.snapshot().tags.contains_key(crate::tags::EXPIRE));
+            let kept_by = if point.is_restorable() { fates.reasons(place, id) } else { &[] };
+            let status = all.entry(id).or_insert_with(|| PointStatus {
+                point: point.key,
+                class: point.class,
+                cut: point.cut,
+                state: word(point),
+                kept_by: Vec::new(),
+                is_marked,
+                places: Vec::new(),
+            });
+            if rank(word(point)) < rank(status.state) {
+                status.state = word(point);
+            }
+            status.is_marked &= is_marked;
+            status.places.push(place.name.clone());
+            status.kept_by.extend(kept_by);
+        }
+    }
+    let mut points: Vec<PointStatus> = all.into_values().collect();
+    for point in &mut points {
+        point.kept_by.sort();
+        point.kept_by.dedup();
+    }
+    points.sort_by_key(|point| Reverse((point.cut, point.point, point.class)));
+    points
+}
+
+fn word(point: &RecoveryPoint<'_>) -> &'static str {
+    match point.state {
+        PointState::Restorable => "restorable",
+        PointState::InProgress => "in-progress",
+        PointState::Failed { .. } => "failed",
+        PointState::Incomplete { .. } => "incomplete",
+    }
+}
+
+/// The farthest first.
+fn rank(word: &str) -> usize {
+    ["restorable", "in-progress", "failed", "incomplete"].iter().position(|state| *state == word).unwrap_or(usize::MAX)
 }

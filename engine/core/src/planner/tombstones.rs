@@ -1,6 +1,6 @@
 //! Whether a point is marked for deletion, and whether its mark is ripe (INVARIANTS.md 3).
 
-use crate::model::Cluster;
+use crate::name::{ClusterUid, SiteName};
 use crate::observed::Records;
 use crate::plan::Cause;
 use crate::point::RecoveryPoint;
@@ -44,8 +44,14 @@ pub(super) enum Ripeness {
 }
 
 /// Reads a point's mark from records and tags together.
-pub(super) fn of(point: &RecoveryPoint<'_>, cluster: &Cluster, records: &Records, keyring: &Keyring) -> Mark {
-    let at_site = records.tombstones.get(&cluster.site);
+pub(super) fn of(
+    point: &RecoveryPoint<'_>,
+    cluster: &ClusterUid,
+    site: &SiteName,
+    records: &Records,
+    keyring: &Keyring,
+) -> Mark {
+    let at_site = records.tombstones.get(site);
     let mut has_any = false;
     let mut is_full = true;
     let mut full =
@@ -57,8 +63,8 @@ pub(super) fn of(point: &RecoveryPoint<'_>, cluster: &Cluster, records: &Records
         has_any |= record.is_some() || tag.is_some();
         let genuine = record.filter(|record| {
             let said = &record.content;
-            let same_point = said.cluster == cluster.uid && said.point == point.key;
-            let same_snapshot = said.site == cluster.site && said.snapshot == snapshot.id;
+            let same_point = said.cluster == *cluster && said.point == point.key;
+            let same_snapshot = said.site == *site && said.snapshot == snapshot.id;
             same_point && same_snapshot && tag == Some(&stamp(said.at)) && record.is_genuine(keyring)
         });
         let Some(record) = genuine else {

@@ -7,8 +7,8 @@ use crate::diagnostic::{Diagnostic, quote};
 use crate::document::cluster::{ClusterDefaults, ClusterSetSpec, ClusterSpec, Labels, NodeRoleName, NodeSpec};
 use crate::document::text::Name;
 use crate::document::{Document, Kind, Seat, Spec, Spot};
-use crate::model::{Cluster, Node, NodeRole, PostgresAddress};
-use crate::name::ClusterUid;
+use crate::model::{Cluster, Node, NodeRole, Policy, PostgresAddress};
+use crate::name::{ClusterUid, PolicyName};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -38,10 +38,11 @@ enum Origin {
 
 pub(super) fn resolve(
     documents: &[Document],
+    policies: &BTreeMap<PolicyName, Arc<Policy>>,
     known: &mut Known<'_>,
     report: &mut Report<'_, '_>,
 ) -> BTreeMap<ClusterUid, Arc<Cluster>> {
-    let mut resolver = Resolver { known, report, said: BTreeSet::new(), agents: None };
+    let mut resolver = Resolver { policies, known, report, said: BTreeSet::new(), agents: None };
     let mut candidates = Vec::new();
     for document in documents {
         match &document.spec {
@@ -109,6 +110,7 @@ fn items<'d>(document: &'d Document, spec: &'d ClusterSetSpec) -> impl Iterator<
 }
 
 struct Resolver<'r, 'k, 'p, 's> {
+    policies: &'r BTreeMap<PolicyName, Arc<Policy>>,
     known: &'r mut Known<'k>,
     report: &'r mut Report<'p, 's>,
     /// References of a set's defaults that were reported.
@@ -141,9 +143,9 @@ impl Resolver<'_, '_, '_, '_> {
             site: written.site?.0.as_str().parse().ok()?,
             policy: written.policy?.0.as_str().parse().ok()?,
             nodes: nodes?,
-            is_retired: false,
+            is_retired: written.retires,
         };
-        let is_right = has_site && has_policy && is_honoured && !failed;
+        let is_right = has_site && has_policy && is_honoured && !failed && self.copies_elsewhere(written, &cluster);
         self.count_agents(written);
         Some(Candidate { cluster, document: written.document, item: written.item, is_right })
     }
@@ -186,6 +188,24 @@ impl Resolver<'_, '_, '_, '_> {
         }
     }
 
+    /// Whether each copy lies at another site than the cluster itself; reports it when not.
+    fn copies_elsewhere(&mut self, written: &Written<'_>, cluster: &Cluster) -> bool {
+        let Some(policy) = self.policies.get(&cluster.policy) else { return true };
+        if policy.copies.iter().all(|copy| copy.site != cluster.site) {
+            return true;
+        }
+        let at = match written.site {
+            Some((_, Origin::Defaults)) => "/spec/defaults/site".to_owned(),
+            Some((_, Origin::Own)) | None => written.at("/site"),
+        };
+        let (name, site) = (quote(written.name.as_str()), &cluster.site);
+        self.report.add(written.document, Spot::Value(&at), || {
+            let message = format!("policy `{}` copies to `{site}`, where cluster {name} lives", policy.name);
+            Diagnostic::error("copies-home", message).hint("a copy lies at another site: give it another policy")
+        });
+        false
+    }
+
     fn is_honoured(&mut self, written: &Written<'_>) -> bool {
         let mut reader = Reader::new(self.report, written.document);
         if written.discovers {
@@ -193,13 +213,6 @@ impl Resolver<'_, '_, '_, '_> {
                 Spot::Key(&written.at("/discover")),
                 "`discover` is not something that this version can do yet",
                 "list the cluster's machines under `nodes`",
-            );
-        }
-        if written.retires {
-            reader.not_yet(
-                Spot::Key(&written.at("/retire")),
-                "`retire` needs reviews, which this version does not have yet",
-                "remove the cluster's document to end its backups: what exists is kept",
             );
         }
         !reader.failed

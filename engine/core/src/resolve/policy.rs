@@ -1,11 +1,14 @@
 //! Policies.
 
-use super::known::Known;
+use super::known::{Known, Reference};
 use super::report::{Reader, Report};
 use crate::diagnostic::{Diagnostic, quote};
-use crate::document::policy::{ConsistencyName, EncryptionName, PolicySpec, RetentionSpec, ScheduleSpec, SourceName};
-use crate::document::{Document, Spec, Spot, nearest};
-use crate::model::{ConsistencyWanted, Keep, Policy, Retention, SourcePreference};
+use crate::document::policy::{
+    ConsistencyName, CopySpec, EncryptionName, LockMode as LockModeName, LockSpec, PolicySpec, RetentionSpec,
+    ScheduleSpec, SourceName,
+};
+use crate::document::{Document, Kind, Spec, Spot, nearest};
+use crate::model::{ConsistencyWanted, CopyPolicy, Keep, LockMode, LockPolicy, Policy, Retention, SourcePreference};
 use crate::name::PolicyName;
 use crate::schedule::{Cron, Schedule};
 use crate::time::Duration;
@@ -25,7 +28,7 @@ pub(super) fn resolve(
     for document in documents {
         let Spec::BackupPolicy(spec) = &document.spec else { continue };
         let mut reader = Reader::new(report, document);
-        match one(&mut reader, spec).filter(|_| !reader.failed) {
+        match one(&mut reader, spec, known).filter(|_| !reader.failed) {
             Some(policy) if known.mark_right(document) => {
                 policies.insert(policy.name.clone(), Arc::new(policy));
             }
@@ -35,12 +38,14 @@ pub(super) fn resolve(
     policies
 }
 
-fn one(reader: &mut Reader<'_, '_, '_>, spec: &PolicySpec) -> Option<Policy> {
+fn one(reader: &mut Reader<'_, '_, '_>, spec: &PolicySpec, known: &Known<'_>) -> Option<Policy> {
     refuse_what_comes_later(reader, spec);
     let name = reader.value("/metadata/name", reader.document.metadata.name.as_str());
     let zone = zone(reader, &spec.schedule);
     let schedule = schedule(reader, &spec.schedule, zone.clone());
     let retention = retention(reader, &spec.retention, zone);
+    let copies = copies(reader, &spec.copies, &retention, known);
+    let lock = lock(reader, spec.lock.as_ref());
     let sla = spec.sla.clone().unwrap_or_default();
     reader.length("/spec/sla/rpo", sla.rpo.as_ref());
     reader.length("/spec/sla/rto", sla.rto.as_ref());
@@ -60,8 +65,8 @@ fn one(reader: &mut Reader<'_, '_, '_>, spec: &PolicySpec) -> Option<Policy> {
             Some(ConsistencyName::Crash) => ConsistencyWanted::Crash,
         },
         retention,
-        copies: Vec::new(),
-        lock: None,
+        copies,
+        lock,
         encryption_required: spec.encryption == Some(EncryptionName::Required),
         max_age,
     })
@@ -76,18 +81,6 @@ fn refuse_what_comes_later(reader: &mut Reader<'_, '_, '_>, spec: &PolicySpec) {
             "remove `pitr`: until then a restore reaches the recovery points, not the instants between them",
         ),
         (
-            !spec.copies.is_empty(),
-            "/spec/copies",
-            "`copies` in other sites are not something that this version makes yet",
-            "remove `copies`: until then every point lies only in its cluster's own site",
-        ),
-        (
-            spec.lock.is_some(),
-            "/spec/lock",
-            "`lock` needs the provider's immutability, which this version does not set yet",
-            "remove `lock`: until then two-phase deletes and limits are what protects a point",
-        ),
-        (
             spec.drill.is_some(),
             "/spec/drill",
             "`drill` needs restores, which this version does not have yet",
@@ -99,6 +92,21 @@ fn refuse_what_comes_later(reader: &mut Reader<'_, '_, '_>, spec: &PolicySpec) {
             reader.not_yet(Spot::Key(pointer), message, hint);
         }
     }
+}
+
+fn lock(reader: &mut Reader<'_, '_, '_>, spec: Option<&LockSpec>) -> Option<LockPolicy> {
+    let spec = spec?;
+    let period = reader.length("/spec/lock/for", Some(&spec.period))?;
+    if period == Duration::ZERO {
+        reader.error(Spot::Value("/spec/lock/for"), || {
+            Diagnostic::error("out-of-bounds", "`for` must be longer than nothing")
+        });
+    }
+    let mode = match spec.mode {
+        LockModeName::Governance => LockMode::Governance,
+        LockModeName::Compliance => LockMode::Compliance,
+    };
+    Some(LockPolicy { mode, period })
 }
 
 /// The policy's time zone, from the data that is compiled in; UTC when it is wrong, so that reading goes on.
@@ -151,31 +159,85 @@ fn schedule(reader: &mut Reader<'_, '_, '_>, spec: &ScheduleSpec, zone: TimeZone
 }
 
 fn retention(reader: &mut Reader<'_, '_, '_>, spec: &RetentionSpec, zone: TimeZone) -> Retention {
-    let window = reader.length("/spec/retention/recoveryWindow", spec.recovery_window.as_ref());
-    let written = spec.keep.clone().unwrap_or_default();
-    let keep = Keep {
-        last: written.last,
-        hourly: written.hourly,
-        daily: written.daily,
-        weekly: written.weekly,
-        monthly: written.monthly,
-        yearly: written.yearly,
+    let nothing = Retention {
+        recovery_window: None,
+        keep: Keep::default(),
+        minimum_redundancy: 1,
+        on_demand_max: None,
+        grace: GRACE,
+        zone,
     };
-    let has_window = spec.recovery_window.is_some() && window != Some(Duration::ZERO);
-    if !has_window && keep == Keep::default() {
+    let retention = retention_over(reader, "/spec/retention", spec, &nothing);
+    let has_window = spec.recovery_window.is_some() && retention.recovery_window != Some(Duration::ZERO);
+    if !has_window && retention.keep == Keep::default() {
         let name = reader.document.metadata.name.as_str();
         reader.error(Spot::Key("/spec/retention"), || {
             Diagnostic::error("keeps-nothing", format!("policy `{name}` keeps nothing"))
                 .hint("add `recoveryWindow: 14d`, or a rule as in `keep: { daily: 14 }`")
         });
     }
-    let grace = reader.length("/spec/retention/grace", spec.grace.as_ref()).unwrap_or(GRACE);
+    retention
+}
+
+/// What a retention says, and another's rules where it is silent.
+fn retention_over(
+    reader: &mut Reader<'_, '_, '_>,
+    pointer: &str,
+    spec: &RetentionSpec,
+    silent: &Retention,
+) -> Retention {
+    let window = reader.length(&format!("{pointer}/recoveryWindow"), spec.recovery_window.as_ref());
+    let grace = reader.length(&format!("{pointer}/grace"), spec.grace.as_ref());
+    let keep = spec.keep.as_ref().map(|written| Keep {
+        last: written.last,
+        hourly: written.hourly,
+        daily: written.daily,
+        weekly: written.weekly,
+        monthly: written.monthly,
+        yearly: written.yearly,
+    });
     Retention {
-        recovery_window: window,
-        keep,
-        minimum_redundancy: spec.minimum_redundancy.unwrap_or(1).max(1),
-        on_demand_max: spec.on_demand.as_ref().map(|on_demand| on_demand.max),
-        grace,
-        zone,
+        recovery_window: window.or(silent.recovery_window),
+        keep: keep.unwrap_or(silent.keep),
+        minimum_redundancy: spec.minimum_redundancy.unwrap_or(silent.minimum_redundancy).max(1),
+        on_demand_max: spec.on_demand.as_ref().map(|on_demand| on_demand.max).or(silent.on_demand_max),
+        grace: grace.unwrap_or(silent.grace),
+        zone: silent.zone.clone(),
     }
+}
+
+/// Each copy's site must be declared, and named once: two retentions of one place would contradict each other.
+fn copies(
+    reader: &mut Reader<'_, '_, '_>,
+    specs: &[CopySpec],
+    retention: &Retention,
+    known: &Known<'_>,
+) -> Vec<CopyPolicy> {
+    let mut copies: Vec<CopyPolicy> = Vec::with_capacity(specs.len());
+    for (number, spec) in specs.iter().enumerate() {
+        let at = format!("/spec/copies/{number}");
+        let name = spec.site.as_str();
+        let site_at = format!("{at}/site");
+        match known.look_up(Kind::Site, name) {
+            Reference::Right => {}
+            Reference::Wrong => reader.error(Spot::Value(&site_at), || {
+                Diagnostic::error("left-out", format!("site {} is declared, and wrong", quote(name)))
+                    .hint("the policy is left out until the site is repaired")
+            }),
+            Reference::Missing => reader.error(Spot::Value(&site_at), || known.unknown(Kind::Site, name)),
+        }
+        let site = reader.value(&site_at, name);
+        let kms_key = spec.kms_key.as_ref().and_then(|key| reader.value(&format!("{at}/kmsKey"), key));
+        let own = spec.retention.clone().unwrap_or_default();
+        let retention = retention_over(reader, &format!("{at}/retention"), &own, retention);
+        let Some(site) = site else { continue };
+        if copies.iter().any(|other| other.site == site) {
+            reader.error(Spot::Value(&site_at), || {
+                Diagnostic::error("duplicate-name", format!("{} gets two copies of each point", quote(name)))
+                    .hint("name each site once")
+            });
+        }
+        copies.push(CopyPolicy { site, retention, kms_key });
+    }
+    copies
 }

@@ -1,18 +1,22 @@
 //! Creates: one point per slot, all disks of one instance, in the right order (INVARIANTS.md 8, POSTGRES.md).
 
-use super::reference::Whole;
-use super::{Context, Violation};
-use crate::model::{ConsistencyWanted, NodeRole, SourcePreference};
-use crate::observed::{DatabaseRole, DatabaseState, DiskRole};
-use crate::plan::{Action, Change, CreatePoint};
-use crate::schedule::Schedule;
+use super::Violation;
+use super::points::Whole;
+use super::reference;
+use super::world::{Context, Place, Role, Span};
+use crate::model::{ConsistencyWanted, Provider};
+use crate::name::SiteName;
+use crate::observed::DiskRole;
+use crate::plan::{Action, CreatePoint};
 use crate::tags::{Intent, PartRole};
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use std::collections::BTreeSet;
 
-pub(super) fn check(context: &Context<'_>, changes: &[&Change], violations: &mut Vec<Violation>) {
-    let creates: Vec<&CreatePoint> = changes
-        .iter()
+mod source;
+
+pub(super) fn check(context: &Context<'_>, violations: &mut Vec<Violation>) {
+    let creates: Vec<&CreatePoint> = context
+        .changes()
         .filter_map(|change| match &change.action {
             Action::Create(create) => Some(create),
             Action::Copy(_)
@@ -26,68 +30,77 @@ pub(super) fn check(context: &Context<'_>, changes: &[&Change], violations: &mut
     if creates.len() > 1 {
         violations.push(context.violation(8, "more than one point would be made"));
     }
+    let Some(home) = context.home() else { return };
     for create in creates {
-        check_slot(context, create, violations);
-        check_parts(context, create, violations);
-        check_source(context, create, violations);
+        if context.cluster.is_retired {
+            violations.push(context.violation(16, "it is retired: nothing new is made"));
+        }
+        check_slot(context, home, create, violations);
+        check_parts(context, home, create, violations);
+        check_location(context, create, violations);
+        source::check(context, create, violations);
     }
 }
 
 /// The slot is due, and nothing serves it yet.
-fn check_slot(context: &Context<'_>, create: &CreatePoint, violations: &mut Vec<Violation>) {
+fn check_slot(context: &Context<'_>, home: &Place<'_>, create: &CreatePoint, violations: &mut Vec<Violation>) {
     let slot = create.point.slot;
     let as_of = context.facts.as_of;
     if slot > as_of {
         violations.push(context.violation(15, format!("slot {slot} is in the future")));
     }
-    if let Schedule::Every { interval, spread } = &context.policy.schedule {
-        let interval = i64::try_from(interval.as_seconds().max(1)).unwrap_or(i64::MAX);
-        let into = slot.as_second().rem_euclid(interval);
-        if into > i64::try_from(spread.as_seconds()).unwrap_or(i64::MAX) {
-            violations.push(context.violation(15, format!("slot {slot} is not one of the schedule's")));
-        }
-        if as_of.as_second() - slot.as_second() >= interval {
-            violations.push(context.violation(15, format!("slot {slot} is not the latest one")));
-        }
-    }
-    if policy_slots(context, create) != Some(slot) {
+    if context.facts.slots(context.policy, Span::Latest).latest(&context.cluster.uid) != Some(slot) {
         violations.push(context.violation(15, format!("slot {slot} is not the latest one of the schedule")));
     }
     // What is dated in the future, by whatever clock, serves nothing.
-    let latest = as_of.max(context.site.clock.now);
-    let serves = |point: &&Whole| {
+    let latest = as_of.max(home.inventory.clock.now);
+    let serves = |point: &Whole<'_>| {
         let is_past = point.cut.duration_since(latest) <= SignedDuration::from_mins(5);
-        (point.class == "scheduled" || point.class == "on-demand") && point.cut >= slot && is_past
+        reference::is_of_retention(point.class) && point.cut >= slot && is_past
     };
-    if context.whole.iter().any(|point| serves(&point)) {
+    // Where the cluster lives, and where it lived before. What lies only at a copy site may be made at home once more.
+    let places = || context.places.iter().filter(|place| !matches!(place.role, Role::Copy(_)));
+    if places().flat_map(Place::whole).any(serves) {
         violations.push(context.violation(8, format!("slot {slot} has a restorable point")));
     }
-    if context.being_made.iter().any(|point| serves(&point)) {
+    if places().flat_map(Place::being_made).any(serves) {
         violations.push(context.violation(8, format!("slot {slot} has a point that is being made")));
     }
+    // At any place: an old attempt's copy and a new attempt's snapshots must not have one name.
     let own = create.point.to_string();
-    if context.snapshots.iter().any(|snapshot| snapshot.tags.get("backstay-point") == Some(&own)) {
+    let is_used = |place: &Place<'_>| {
+        let kept_files = &place.inventory.kept_files;
+        let has_files = !kept_files.is_empty() && kept_files.contains(&(context.cluster.uid.clone(), create.point));
+        has_files || place.snapshots().any(|seen| seen.point == Some(&own))
+    };
+    if context.places.iter().any(is_used) {
         violations.push(context.violation(8, format!("attempt {own} was made before")));
     }
 }
 
-/// The latest slot; for cron expressions by walking on from a slot well before.
-fn policy_slots(context: &Context<'_>, create: &CreatePoint) -> Option<Timestamp> {
-    let (schedule, uid) = (&context.policy.schedule, &context.cluster.uid);
-    match schedule {
-        // The bounds of the interval were checked above, without the schedule's own arithmetic.
-        Schedule::Every { .. } => Some(create.point.slot),
-        Schedule::Cron { .. } => {
-            let before = create.point.slot.checked_sub(SignedDuration::from_secs(1)).ok()?;
-            let slot = schedule.next_due(uid, before)?;
-            let is_latest = schedule.next_due(uid, slot).is_none_or(|next| next > context.facts.as_of);
-            is_latest.then_some(slot)
-        }
+/// The provider is told a place only where it places the one object when it is made: at one of the policy's copy sites.
+fn check_location(context: &Context<'_>, create: &CreatePoint, violations: &mut Vec<Violation>) {
+    let copies = context.policy.copies.iter().filter(|_| context.is_placed_at_creation());
+    let wanted: Vec<&str> = copies.map(|copy| location_of(context, &copy.site)).collect();
+    let is_right = match &create.location {
+        Some(location) => wanted.contains(&location.as_str()),
+        None => wanted.is_empty(),
+    };
+    if !is_right {
+        violations.push(context.violation(8, "the policy wants the point at another location"));
+    }
+}
+
+/// What a provider calls the place of a site: a cloud's region, or the site itself.
+fn location_of<'a>(context: &Context<'a>, site: &'a SiteName) -> &'a str {
+    match context.facts.desired.sites.get(site).map(|site| &site.provider) {
+        Some(Provider::Cloud { region, .. }) => region,
+        Some(Provider::Sim(_) | Provider::Local(_)) | None => site.as_str(),
     }
 }
 
 /// All disks that matter, each once, numbered in the order of the cut, the data directory last.
-fn check_parts(context: &Context<'_>, create: &CreatePoint, violations: &mut Vec<Violation>) {
+fn check_parts(context: &Context<'_>, home: &Place<'_>, create: &CreatePoint, violations: &mut Vec<Violation>) {
     let total = create.parts.len();
     for (index, part) in create.parts.iter().enumerate() {
         if usize::from(part.name.index) != index + 1 || usize::from(part.name.of) != total {
@@ -106,7 +119,7 @@ fn check_parts(context: &Context<'_>, create: &CreatePoint, violations: &mut Vec
     if wal.zip(tablespace).is_some_and(|(wal, tablespace)| wal < tablespace) {
         violations.push(context.violation(8, "the WAL is cut before a tablespace"));
     }
-    let Some(instance) = context.instances.get(&create.instance) else {
+    let Some(instance) = context.facts.instance(home.site, &create.instance) else {
         violations.push(context.violation(6, format!("instance {} does not exist", create.instance)));
         return;
     };
@@ -137,7 +150,7 @@ fn check_parts(context: &Context<'_>, create: &CreatePoint, violations: &mut Vec
     if planned != needed || planned.len() != total {
         violations.push(context.violation(8, "the parts are not the disks of the instance"));
     }
-    let abilities = &context.site.abilities;
+    let abilities = &home.inventory.abilities;
     let is_one_cut = if total == 1 { abilities.atomic_disk || abilities.atomic_group } else { create.atomic_group };
     let says_group = create.atomic_group && !abilities.atomic_group;
     if says_group || (create.consistency == ConsistencyWanted::Crash && !is_one_cut) {
@@ -145,64 +158,5 @@ fn check_parts(context: &Context<'_>, create: &CreatePoint, violations: &mut Vec
     }
     if create.consistency != context.policy.consistency {
         violations.push(context.violation(8, "the policy asks for another consistency"));
-    }
-}
-
-/// The source is one of the cluster's servers, in a role that the policy allows, and fit.
-fn check_source(context: &Context<'_>, create: &CreatePoint, violations: &mut Vec<Violation>) {
-    let node = context.cluster.nodes.iter().find(|node| node.instance == create.instance);
-    let attached = context.instances.get(&create.instance).map_or(&[][..], |instance| instance.disks.as_slice());
-    for declared in node.into_iter().flat_map(|node| &node.disks) {
-        if !attached.iter().any(|disk| disk.id == *declared) {
-            violations.push(context.violation(8, format!("disk {declared} is declared, and not attached")));
-        }
-    }
-    let mut primaries = 0;
-    for node in context.cluster.nodes.iter().filter(|node| node.role == NodeRole::Postgres) {
-        let database = context.instances.get(&node.instance).map(|instance| &instance.database);
-        if let Some(DatabaseState::Known(status)) = database
-            && status.role == DatabaseRole::Primary
-        {
-            primaries += 1;
-        }
-    }
-    if primaries > 1 {
-        violations.push(context.violation(8, "two servers say that they are the primary"));
-    }
-    if !node.is_some_and(|node| node.role == NodeRole::Postgres && node.name == create.node) {
-        violations.push(context.violation(6, format!("instance {} is not a server of this cluster", create.instance)));
-    }
-    let database = context.instances.get(&create.instance).map(|instance| &instance.database);
-    let status = match database {
-        Some(DatabaseState::Known(status)) => status,
-        Some(DatabaseState::NotObservable) if create.consistency == ConsistencyWanted::Crash => return,
-        Some(DatabaseState::NotObservable | DatabaseState::Unreachable { .. }) | None => {
-            violations.push(context.violation(8, "the source's server did not answer"));
-            return;
-        }
-    };
-    if create.system != Some(status.system) {
-        violations.push(context.violation(10, "the source has another system identifier"));
-    }
-    if create.role.is_none_or(|role| (role == DatabaseRole::Primary) != (status.role == DatabaseRole::Primary)) {
-        violations.push(context.violation(10, "the source has another role"));
-    }
-    let wanted = context.policy.source;
-    match status.role {
-        DatabaseRole::Primary if wanted == SourcePreference::Standby => {
-            violations.push(context.violation(8, "the policy asks for a standby as the source"));
-        }
-        DatabaseRole::Standby { .. } if wanted == SourcePreference::Primary => {
-            violations.push(context.violation(8, "the policy asks for the primary as the source"));
-        }
-        DatabaseRole::Standby { lag } => {
-            if context.policy.max_standby_lag.is_some_and(|max| lag.is_none_or(|lag| lag > max)) {
-                violations.push(context.violation(8, "the standby lags more than the policy allows"));
-            }
-        }
-        DatabaseRole::Primary => {}
-    }
-    if create.consistency == ConsistencyWanted::Application && (status.backup_running || !status.full_page_writes) {
-        violations.push(context.violation(8, "the source's server cannot be backed up now"));
     }
 }

@@ -1,19 +1,57 @@
 //! The second opinion: every plan is checked against INVARIANTS.md before anything of it runs.
 //!
-//! Written apart from the planner, naively, and on purpose without its helpers: what both get wrong must be wrong twice.
+//! Written apart from the planner, naively, and on purpose without its helpers: what both get wrong must be wrong twice. It may
+//! demand less than the planner delivers, where nothing can be lost by it, and never less than an invariant.
+//!
+//! | Invariant | Where a plan shows it |
+//! |---|---|
+//! | 1 policy floor | `removals`: what a place's retention keeps is neither marked nor deleted. `locks`: only what the policy locks |
+//! | 2 count floor | `removals`: over all places, and at home and each copy site besides |
+//! | 3 two phases | `phases` |
+//! | 4 complete view | `removals`: home, copy sites and the state store; every other action: the sites that it names |
+//! | 5 ownership | `removals`, `copies`, `locks`; `repairs`: a mended seal must be genuine, and only an intent alone is adopted |
+//! | 6 typed targets | here: the site is one of the cluster's places; everywhere: the ids are snapshots of that point |
+//! | 7 incomplete points | `points`: only what is whole and ready counts; `removals`: what is being made never goes |
+//! | 8 one point per slot | `creates`; `removals` and `copies`: a point is touched whole; `reference`: doubles |
+//! | 9 unknown outcomes | `creates`, `copies`: the intent by which a lost answer is found again. The rest is the executor's |
+//! | 10 freshness | everywhere: snapshots, servers and facts are as the plan says. Again by the executor, before each call |
+//! | 11 refinement | here: nothing is touched twice. A run's changes are a plan's: `refresh` |
+//! | 12 fixpoint | one plan cannot show it: the properties in `tests/proofs` do |
+//! | 13 monotone | `reference`: what is dated in the future counts for nothing; the rest takes two plans, as above |
+//! | 14 clocks | `removals` |
+//! | 15 schedules | `creates`, by `slots` |
+//! | 16 removal | here: no change of what is not declared. `reference`: a retired cluster's points live out their spans |
+//! | 17 isolation | one plan cannot show it. For its sake an unknown site that is neither home nor copy site blocks nothing |
+//! | 18 blast radius | `blast` |
+//! | 19-24 | the executor, restores and archives; no plan shows them. `repairs`: nothing is adopted under another run's lease |
+//! | 25 pins | `removals`: a copy that is wanted, planned or on its way keeps its source |
+//! | 26 liveness | `rates`, `copies`, `locks`: nothing is asked of a site that its own rules refuse |
+//!
+//! **Which sites must be known** for a mark or a delete: home and each copy site, for what may lie there counts, waits or is
+//! wanted. A third site that is unknown may hide former points. They could only have let more go: retention without them keeps
+//! more, and floors without them count less. So it does not stop the cluster (17).
 
+mod blast;
+mod copies;
 mod creates;
+mod locks;
+mod phases;
+mod points;
+mod rates;
 mod reference;
 mod removals;
+mod repairs;
+mod slots;
+mod world;
 
-use crate::model::{Cluster, Desired, Policy};
-use crate::name::{ClusterUid, InstanceId, SiteName, SnapshotId};
-use crate::observed::{Instance, Listing, Observed, SiteInventory, Snapshot};
+use crate::model::Desired;
+use crate::name::{ClusterUid, SiteName, SnapshotId};
+use crate::observed::Observed;
 use crate::plan::{Action, Change, Plan};
-use reference::Whole;
 use serde::Serialize;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
+use world::{Context, Facts};
 
 /// A plan that broke no invariant. [`verify`] alone makes one.
 #[derive(Debug, Clone, PartialEq)]
@@ -66,29 +104,7 @@ impl std::error::Error for Violations {}
 ///
 /// It is called with the observation that the plan was made from, or with a fresh one after [`crate::refresh::refresh`].
 pub fn verify(plan: Plan, desired: &Desired, observed: &Observed) -> Result<VerifiedPlan, Violations> {
-    let facts = Facts::of(&plan, desired, observed);
-    let mut violations = Vec::new();
-    let mut by_cluster: BTreeMap<&ClusterUid, Vec<&Change>> = BTreeMap::new();
-    for change in &plan.changes {
-        by_cluster.entry(&change.cluster).or_default().push(change);
-    }
-    for (uid, changes) in by_cluster {
-        match facts.cluster(uid, &changes) {
-            Ok(context) => {
-                creates::check(&context, &changes, &mut violations);
-                removals::check(&context, &changes, &mut violations);
-            }
-            Err(violation) => violations.push(violation),
-        }
-    }
-    for change in &plan.changes {
-        if matches!(change.action, Action::Copy(_) | Action::Tag(_) | Action::Lock(_)) {
-            let what = format!("nobody checks a {} yet", change.action.verb());
-            violations.push(Violation { invariant: 11, cluster: change.cluster.clone(), what });
-        }
-    }
-    check_distinct(&plan, &mut violations);
-    removals::check_blast_radius(&facts, &plan, &mut violations);
+    let mut violations = violations(&plan, desired, observed);
     if violations.is_empty() {
         return Ok(VerifiedPlan(plan));
     }
@@ -97,95 +113,75 @@ pub fn verify(plan: Plan, desired: &Desired, observed: &Observed) -> Result<Veri
     Err(Violations(violations))
 }
 
-/// The inputs, indexed once.
-struct Facts<'a> {
-    desired: &'a Desired,
-    observed: &'a Observed,
-    as_of: jiff::Timestamp,
-    /// Snapshots by site and the uid that their tag claims.
-    claimed: BTreeMap<(&'a SiteName, &'a str), Vec<&'a Snapshot>>,
-    /// Instances by site and id.
-    instances: BTreeMap<&'a SiteName, BTreeMap<&'a InstanceId, &'a Instance>>,
-}
-
-/// One cluster with what was seen of it.
-struct Context<'a> {
-    facts: &'a Facts<'a>,
-    cluster: &'a Cluster,
-    policy: &'a Policy,
-    site: &'a SiteInventory,
-    instances: &'a BTreeMap<&'a InstanceId, &'a Instance>,
-    snapshots: &'a [&'a Snapshot],
-    /// The snapshots whose seal is genuine.
-    owned: BTreeSet<&'a SnapshotId>,
-    /// The points that can be restored.
-    whole: Vec<Whole>,
-    /// The points of which every part is there, and some are not ready yet.
-    being_made: Vec<Whole>,
-}
-
-impl Context<'_> {
-    fn is_owned(&self, snapshot: &Snapshot) -> bool {
-        self.owned.contains(&snapshot.id)
+fn violations(plan: &Plan, desired: &Desired, observed: &Observed) -> Vec<Violation> {
+    let facts = Facts::of(plan, desired, observed);
+    let mut violations = Vec::new();
+    for &uid in facts.by_cluster.keys() {
+        let Some(cluster) = desired.clusters.get(uid) else {
+            let what = "it is not declared: what is removed from the fleet is kept".to_owned();
+            violations.push(Violation { invariant: 16, cluster: uid.clone(), what });
+            continue;
+        };
+        let context = Context::of(&facts, cluster);
+        check_places(&context, &mut violations);
+        creates::check(&context, &mut violations);
+        copies::check(&context, &mut violations);
+        repairs::check(&context, &mut violations);
+        locks::check(&context, &mut violations);
+        removals::check(&context, &mut violations);
     }
-
-    fn violation(&self, invariant: u8, what: impl Into<String>) -> Violation {
-        Violation { invariant, cluster: self.cluster.uid.clone(), what: what.into() }
-    }
+    copies::check_queues(&facts, &mut violations);
+    rates::check(&facts, &mut violations);
+    check_distinct(plan, &mut violations);
+    blast::check(&facts, &mut violations);
+    violations
 }
 
-impl<'a> Facts<'a> {
-    fn of(plan: &Plan, desired: &'a Desired, observed: &'a Observed) -> Self {
-        let mut claimed: BTreeMap<(&SiteName, &str), Vec<&Snapshot>> = BTreeMap::new();
-        let mut instances = BTreeMap::new();
-        for (site, listing) in &observed.sites {
-            if let Listing::Complete(inventory) = listing {
-                let by_id = inventory.instances.iter().map(|instance| (&instance.id, instance)).collect();
-                instances.insert(site, by_id);
-                for snapshot in &inventory.snapshots {
-                    let uid = snapshot.tags.get("backstay-cluster").unwrap_or("");
-                    claimed.entry((site, uid)).or_default().push(snapshot);
-                }
+/// 4, 6: a change is at one of its cluster's places, and that place was read to its end. The checks of each action then skip
+/// what lies nowhere.
+fn check_places(context: &Context<'_>, violations: &mut Vec<Violation>) {
+    let cluster = context.cluster;
+    for change in context.changes() {
+        let is_copy_site = context.policy.copies.iter().any(|copy| copy.site == change.site);
+        let is_legal = match &change.action {
+            Action::Create(_) => change.site == cluster.site,
+            Action::Copy(_) => is_copy_site && change.site != cluster.site,
+            // Its tags may claim another cluster, or be no proof of a point yet: `repairs` looks for the snapshot itself.
+            Action::Tag(_) => context.facts.desired.sites.contains_key(&change.site),
+            Action::Lock(_) | Action::Expire(_) | Action::Revive(_) | Action::Delete(_) => {
+                change.site == cluster.site || is_copy_site || context.place(&change.site).is_some()
             }
+        };
+        if !is_legal {
+            let what = format!("a {} at {}, and it lives at {}", change.action.verb(), change.site, cluster.site);
+            violations.push(context.violation(6, what));
+        } else if context.facts.inventory(&change.site).is_none() {
+            violations.push(context.violation(4, format!("site {} was not read to its end", change.site)));
         }
-        Self { desired, observed, as_of: plan.basis.as_of, claimed, instances }
-    }
-
-    fn cluster(&'a self, uid: &ClusterUid, changes: &[&Change]) -> Result<Context<'a>, Violation> {
-        let violation = |invariant, what: String| Violation { invariant, cluster: uid.clone(), what };
-        let Some(cluster) = self.desired.clusters.get(uid) else {
-            return Err(violation(16, "it is not declared: what is removed from the fleet is kept".to_owned()));
-        };
-        if let Some(change) = changes.iter().find(|change| change.site != cluster.site) {
-            return Err(violation(6, format!("it lives at {}, and a change is for {}", cluster.site, change.site)));
-        }
-        let Some(Listing::Complete(site)) = self.observed.sites.get(&cluster.site) else {
-            return Err(violation(4, format!("site {} was not read to its end", cluster.site)));
-        };
-        let Some(instances) = self.instances.get(&cluster.site) else {
-            return Err(violation(4, format!("site {} was not read to its end", cluster.site)));
-        };
-        let snapshots = self.claimed.get(&(&cluster.site, cluster.uid.as_str())).map_or(&[][..], Vec::as_slice);
-        let owned = reference::owned(site, snapshots, &self.observed.keyring);
-        let (whole, being_made) = reference::points(cluster, snapshots, &owned, &self.observed.records);
-        let policy = self.desired.policy_of(cluster);
-        Ok(Context { facts: self, cluster, policy, site, instances, snapshots, owned, whole, being_made })
     }
 }
 
-/// No snapshot and no point is touched twice by one plan.
+/// 11: no snapshot is touched twice by one plan.
 fn check_distinct(plan: &Plan, violations: &mut Vec<Violation>) {
-    let mut touched: BTreeSet<(&SiteName, &SnapshotId)> = BTreeSet::new();
+    let mut touched: BTreeSet<(bool, &SiteName, &SnapshotId)> = BTreeSet::new();
     for change in &plan.changes {
-        let snapshots = match &change.action {
-            Action::Create(_) | Action::Copy(_) | Action::Tag(_) | Action::Lock(_) => continue,
-            Action::Expire(mark) | Action::Revive(mark) | Action::Delete(mark) => &mark.snapshots,
+        let (is_tag, snapshots): (bool, Vec<&SnapshotId>) = match &change.action {
+            Action::Create(_) | Action::Copy(_) => continue,
+            Action::Tag(tag) => (true, tag.snapshots.iter().map(|retagged| &retagged.expected.id).collect()),
+            Action::Lock(lock) => (false, lock.snapshots.iter().map(|expected| &expected.id).collect()),
+            Action::Expire(mark) | Action::Revive(mark) | Action::Delete(mark) => {
+                (false, mark.snapshots.iter().map(|expected| &expected.id).collect())
+            }
         };
-        for expected in snapshots {
-            if !touched.insert((&change.site, &expected.id)) {
-                let what = format!("snapshot {} is touched twice", expected.id);
-                violations.push(Violation { invariant: 11, cluster: change.cluster.clone(), what });
+        for id in snapshots {
+            if !touched.insert((is_tag, &change.site, id)) {
+                violations.push(touched_twice(change, id));
             }
         }
     }
+}
+
+fn touched_twice(change: &Change, id: &SnapshotId) -> Violation {
+    let what = format!("snapshot {id} is touched twice");
+    Violation { invariant: 11, cluster: change.cluster.clone(), what }
 }

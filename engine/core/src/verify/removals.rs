@@ -1,284 +1,360 @@
-//! Marks and deletes: INVARIANTS.md 1 to 7, 14 and 18.
+//! Marks and deletes: INVARIANTS.md 1, 2, 4 to 8, 14 and 25. The two phases are in `phases`.
 
-use super::reference::{self, Whole};
-use super::{Context, Facts, Violation};
-use crate::model::Limit;
-use crate::name::ClusterUid;
-use crate::observed::{Listing, Records, Snapshot};
-use crate::plan::{Action, Cause, Change, ExpectedSnapshot, MarkPoint, Plan};
-use crate::tombstone::Tombstone;
-use jiff::{SignedDuration, Timestamp};
+use super::Violation;
+use super::phases;
+use super::points::{Attempt, Seen, State, Whole};
+use super::reference::{self, Kept};
+use super::world::{Context, Place, Role};
+use crate::name::{SiteName, SnapshotId};
+use crate::observed::Listing;
+use crate::plan::{Action, Change, ExpectedSnapshot, MarkPoint};
+use crate::tags::Intent;
+use jiff::SignedDuration;
 use std::collections::{BTreeMap, BTreeSet};
 
-pub(super) fn check(context: &Context<'_>, changes: &[&Change], violations: &mut Vec<Violation>) {
-    // What the policy keeps once the points that are planned and being made are there: marks may follow that, deletes never.
-    let mut soon: Vec<Whole> = context.whole.iter().chain(&context.being_made).cloned().collect();
-    soon.extend(changes.iter().filter_map(|change| match &change.action {
-        Action::Create(create) => Some(reference::hoped(create, context.facts.as_of)),
-        Action::Copy(_)
-        | Action::Tag(_)
-        | Action::Lock(_)
-        | Action::Expire(_)
-        | Action::Delete(_)
-        | Action::Revive(_) => None,
-    }));
-    let removing: Vec<(&Change, &MarkPoint)> = changes
-        .iter()
-        .filter_map(|change| match &change.action {
-            Action::Expire(mark) | Action::Delete(mark) | Action::Revive(mark) => Some((*change, mark)),
-            Action::Create(_) | Action::Copy(_) | Action::Tag(_) | Action::Lock(_) => None,
-        })
-        .collect();
-    if removing.is_empty() {
+/// For how long an attempt that did not end well is left alone: a run may still work on it (docs/decisions/0006).
+pub(super) const LEFT_ALONE: SignedDuration = SignedDuration::from_hours(24);
+
+pub(super) fn check(context: &Context<'_>, violations: &mut Vec<Violation>) {
+    let removals = Removals::of(context);
+    if removals.all.is_empty() {
         return;
     }
-    let whole = &context.whole;
-    for (change, mark) in &removing {
-        check_targets(context, mark, violations);
-        match &change.action {
-            Action::Expire(_) => {
-                check_policy(context, mark, &soon, violations);
-                check_conditions(context, violations);
-                if mark.grace < context.policy.retention.grace {
-                    violations.push(context.violation(3, format!("the mark of {} shortens the grace", mark.point)));
-                }
-                if !whole.iter().any(|point| point.point == mark.point.to_string()) {
-                    violations
-                        .push(context.violation(7, format!("{} is not restorable: it is not retention's", mark.point)));
-                }
+    check_sites(context, violations);
+    for removal in &removals.all {
+        check_targets(context, removal, violations);
+        match &removal.change.action {
+            Action::Expire(_) | Action::Delete(_) => {
+                check_conditions(context, removal.place, violations);
+                removals.check_policy(removal, violations);
             }
+            Action::Create(_) | Action::Copy(_) | Action::Tag(_) | Action::Lock(_) | Action::Revive(_) => {}
+        }
+        match &removal.change.action {
             Action::Delete(_) => {
-                check_policy(context, mark, whole, violations);
-                check_conditions(context, violations);
-                check_two_phases(context, mark, violations);
+                phases::check(context, removal.place, removal.mark, violations);
+                removals.check_copies(removal, violations);
             }
-            Action::Revive(_) | Action::Create(_) | Action::Copy(_) | Action::Tag(_) | Action::Lock(_) => {}
+            Action::Expire(mark) if mark.grace < context.retention(removal.place).grace => {
+                violations.push(context.violation(3, format!("the mark of {} shortens the grace", mark.point)));
+            }
+            Action::Expire(_)
+            | Action::Create(_)
+            | Action::Copy(_)
+            | Action::Tag(_)
+            | Action::Lock(_)
+            | Action::Revive(_) => {}
         }
     }
-    let deletes = |change: &Change| matches!(change.action, Action::Delete(_));
-    check_floor(context, &removing, deletes, whole, violations);
-    if removing.iter().any(|(change, _)| matches!(change.action, Action::Expire(_))) {
-        let removes = |change: &Change| matches!(change.action, Action::Delete(_) | Action::Expire(_));
-        check_floor(context, &removing, removes, &soon, violations);
+    if context.cluster.is_retired {
+        // A retired cluster's points go to the last one, by their age (16).
+        return;
+    }
+    removals.check_floors(false, violations);
+    if removals.all.iter().any(|removal| matches!(removal.change.action, Action::Expire(_))) {
+        removals.check_floors(true, violations);
     }
 }
 
-fn find<'a>(context: &Context<'a>, expected: &ExpectedSnapshot) -> Option<&'a Snapshot> {
-    context.snapshots.iter().copied().find(|snapshot| snapshot.id == expected.id)
+/// A mark, a delete or a mark that is taken back.
+struct Removal<'c, 'a> {
+    change: &'c Change,
+    mark: &'c MarkPoint,
+    place: &'c Place<'a>,
+    /// The attempts of which it touches a snapshot.
+    attempts: Vec<&'c Attempt<'a>>,
 }
 
-/// 5, 6, 7: what is touched exists, is ours by its seal, is of this point, and all of the point is touched.
-fn check_targets(context: &Context<'_>, mark: &MarkPoint, violations: &mut Vec<Violation>) {
+/// All of a cluster's, with what may not go.
+struct Removals<'c, 'a> {
+    context: &'c Context<'a>,
+    all: Vec<Removal<'c, 'a>>,
+    /// By site: what may not be deleted, for points that are ready count alone (2, 7).
+    kept: BTreeMap<&'c SiteName, Kept>,
+    /// By site: what may not be marked. That may follow the points that are planned and being made.
+    kept_soon: BTreeMap<&'c SiteName, Kept>,
+    /// By copy site: what it wants.
+    wanted: BTreeMap<&'c SiteName, Kept>,
+    deleted: BTreeSet<(&'c SiteName, &'c SnapshotId)>,
+    marked: BTreeSet<(&'c SiteName, &'c SnapshotId)>,
+}
+
+impl<'c, 'a> Removals<'c, 'a> {
+    fn of(context: &'c Context<'a>) -> Self {
+        let mut removals = Self {
+            context,
+            all: Vec::new(),
+            kept: BTreeMap::new(),
+            kept_soon: BTreeMap::new(),
+            wanted: BTreeMap::new(),
+            deleted: BTreeSet::new(),
+            marked: BTreeSet::new(),
+        };
+        for change in context.changes() {
+            let (Action::Expire(mark) | Action::Delete(mark) | Action::Revive(mark)) = &change.action else { continue };
+            let Some(place) = context.place(&change.site) else { continue };
+            let ids = || mark.snapshots.iter().map(|expected| (&change.site, &expected.id));
+            match &change.action {
+                Action::Expire(_) => {
+                    removals.marked.extend(ids());
+                    removals.kept_soon.entry(&change.site).or_insert_with(|| context.kept_at(place, true));
+                }
+                Action::Delete(_) => {
+                    removals.deleted.extend(ids());
+                    removals.kept.entry(&change.site).or_insert_with(|| context.kept_at(place, false));
+                }
+                Action::Create(_) | Action::Copy(_) | Action::Tag(_) | Action::Lock(_) | Action::Revive(_) => {}
+            }
+            let touches = |seen: &Seen<'_>| mark.snapshots.iter().any(|expected| expected.id == seen.snapshot.id);
+            let attempts = place.attempts.iter().filter(|attempt| attempt.snapshots.iter().any(touches)).collect();
+            removals.all.push(Removal { change, mark, place, attempts });
+        }
+        if !removals.deleted.is_empty() && !context.cluster.is_retired {
+            removals.wanted = context.copies().map(|copy| (&copy.site, context.wanted_at(copy))).collect();
+        }
+        removals
+    }
+
+    /// 1, 7: what a policy keeps is never marked or deleted, nor what somebody may be making.
+    fn check_policy(&self, removal: &Removal<'c, 'a>, violations: &mut Vec<Violation>) {
+        let (context, site) = (self.context, removal.place.site);
+        let is_mark = matches!(removal.change.action, Action::Expire(_));
+        let kept = if is_mark { self.kept_soon.get(site) } else { self.kept.get(site) };
+        for attempt in &removal.attempts {
+            let name = attempt.point;
+            if attempt.snapshots.iter().any(Seen::is_being_made) {
+                violations.push(context.violation(7, format!("point {name} is still being made")));
+                continue;
+            }
+            let whole = attempt.facts.as_ref().filter(|_| attempt.state == State::Whole);
+            if let Some(point) = whole {
+                if kept.is_some_and(|kept| kept.has(point)) {
+                    violations.push(context.violation(1, format!("point {name} is kept by the policy at {site}")));
+                }
+                continue;
+            }
+            if is_mark {
+                // The delete only follows a mark, which `phases` checks.
+                self.check_unusable(removal, attempt, violations);
+            }
+        }
+    }
+
+    /// 1, 7: what is no point is marked once nobody can be making it, unless it is held or somebody else's to remove.
+    fn check_unusable(&self, removal: &Removal<'c, 'a>, attempt: &Attempt<'_>, violations: &mut Vec<Violation>) {
+        let (context, name) = (self.context, attempt.point);
+        if !reference::is_of_retention(attempt.class) {
+            violations.push(context.violation(1, format!("{name} is of class {}", attempt.class)));
+        }
+        let is_old = |seen: &Seen<'_>| context.facts.as_of.duration_since(seen.snapshot.created) >= LEFT_ALONE;
+        if !attempt.snapshots.iter().all(is_old) {
+            violations.push(context.violation(7, format!("{name} was begun less than a day ago")));
+        }
+        if phases::is_held(context, removal.place, removal.mark) {
+            violations.push(context.violation(1, format!("{name} is held")));
+        }
+    }
+
+    /// 25: a source waits for its copies. What a copy site wants and lacks is not deleted at home, nor where it lies last; and
+    /// what is being copied is not deleted at all.
+    fn check_copies(&self, removal: &Removal<'c, 'a>, violations: &mut Vec<Violation>) {
+        let (context, place) = (self.context, removal.place);
+        for point in removal.attempts.iter().filter_map(|attempt| whole(attempt)) {
+            let is_elsewhere = |other: &Place<'_>| {
+                other.site != place.site
+                    && other.whole().any(|p| p.is_same(point) && !self.goes(other, p, &self.deleted))
+            };
+            for (site, wanted) in self.wanted.iter().filter(|(site, _)| **site != place.site) {
+                let is_ready = context.place(site).is_some_and(|there| there.whole().any(|p| p.is_same(point)));
+                let is_source = place.role == Role::Home || !context.places.iter().any(is_elsewhere);
+                if wanted.has(point) && !is_ready && is_source {
+                    violations.push(context.violation(25, format!("the copy of {} at {site} is not ready", point.key)));
+                }
+            }
+        }
+        for expected in &removal.mark.snapshots {
+            if self.is_copied(place, expected) {
+                violations.push(context.violation(25, format!("snapshot {} is being copied", expected.id)));
+            }
+        }
+    }
+
+    /// Whether a copy of it is planned or on its way.
+    fn is_copied(&self, place: &Place<'_>, expected: &ExpectedSnapshot) -> bool {
+        let is_planned = self.context.changes().any(|change| match &change.action {
+            Action::Copy(copy) => {
+                copy.from == *place.site && copy.parts.iter().any(|part| part.source.id == expected.id)
+            }
+            Action::Create(_)
+            | Action::Tag(_)
+            | Action::Lock(_)
+            | Action::Expire(_)
+            | Action::Revive(_)
+            | Action::Delete(_) => false,
+        });
+        is_planned
+            || self.context.places.iter().filter(|other| other.site != place.site).any(|other| {
+                let mut on_their_way = other.snapshots().filter(|seen| seen.is_being_made());
+                on_their_way.any(|seen| self.is_copy_of(seen, other, place, expected))
+            })
+    }
+
+    fn is_copy_of(&self, seen: &Seen<'_>, there: &Place<'_>, here: &Place<'_>, expected: &ExpectedSnapshot) -> bool {
+        let attempt = here.attempts.iter().find(|a| a.snapshots.iter().any(|s| s.snapshot.id == expected.id));
+        let Some((key, class)) = attempt.and_then(|attempt| attempt.facts.as_ref()).map(|p| (p.key, p.rank().2)) else {
+            return false;
+        };
+        let uid = &self.context.cluster.uid;
+        let intent = class.map(|class| Intent::of_copy(uid, class, key, &expected.id, there.site));
+        intent.is_some_and(|intent| seen.intent == Some(&intent.0))
+    }
+
+    fn goes(&self, place: &Place<'_>, point: &Whole<'_>, ids: &BTreeSet<(&SiteName, &SnapshotId)>) -> bool {
+        point.ids.iter().any(|id| ids.contains(&(place.site, *id)))
+    }
+
+    /// 2: after every delete the floors stand, and the newest restorable point survives. With `soon`: after every mark, too,
+    /// once the points that are planned and being made are there.
+    fn check_floors(&self, soon: bool, violations: &mut Vec<Violation>) {
+        let context = self.context;
+        let ids: BTreeSet<(&SiteName, &SnapshotId)> =
+            if soon { self.deleted.union(&self.marked).copied().collect() } else { self.deleted.clone() };
+        if ids.is_empty() {
+            return;
+        }
+        // A point goes when it goes from every place where it lies.
+        let is_gone = |point: &Whole<'_>| {
+            !context.places.iter().any(|place| {
+                context.points_at(place, soon).iter().any(|p| p.is_same(point) && !self.goes(place, p, &ids))
+            })
+        };
+        let everywhere = context.everywhere(soon);
+        let lowest = context.policy.retention.minimum_redundancy;
+        let overall = Floor { lowest, stands_for_remnants: true, what: "anywhere" };
+        overall.check(context, &everywhere, &is_gone, violations);
+        for place in &context.places {
+            // A former site drains: what lies there counts over all places only.
+            if place.role == Role::Former {
+                continue;
+            }
+            let lowest = context.retention(place).minimum_redundancy;
+            let own = Floor { lowest, stands_for_remnants: false, what: place.site.as_str() };
+            let goes = |point: &Whole<'_>| self.goes(place, point, &ids);
+            own.check(context, &context.points_at(place, soon), &goes, violations);
+        }
+    }
+}
+
+/// How many points must be left, and of what.
+struct Floor<'f> {
+    lowest: u32,
+    /// Whether it must stand even if nothing that counts goes.
+    stands_for_remnants: bool,
+    what: &'f str,
+}
+
+impl Floor<'_> {
+    fn check(
+        &self,
+        context: &Context<'_>,
+        points: &[&Whole<'_>],
+        goes: &dyn Fn(&Whole<'_>) -> bool,
+        violations: &mut Vec<Violation>,
+    ) {
+        let Ok(known) = context.current_system() else { return };
+        let counted = reference::counted(points, context.facts.as_of);
+        let system = reference::floor_system(&counted, known);
+        let floor = usize::try_from(self.lowest.max(1)).unwrap_or(usize::MAX);
+        let left = counted.iter().filter(|point| point.system == system && !goes(point)).count();
+        // Without any whole point there is nothing to protect by counting: only remnants of deletes may go then.
+        let must_stand = counted.iter().any(|point| goes(point)) || (self.stands_for_remnants && !counted.is_empty());
+        if left < floor && must_stand {
+            let what = format!("{left} restorable points would be left {}, and the floor is {floor}", self.what);
+            violations.push(context.violation(2, what));
+        }
+        if counted.first().is_some_and(|newest| goes(newest)) {
+            violations.push(context.violation(2, format!("the newest restorable point {} would go", self.what)));
+        }
+    }
+}
+
+fn whole<'c, 'a>(attempt: &&'c Attempt<'a>) -> Option<&'c Whole<'a>> {
+    attempt.facts.as_ref().filter(|_| attempt.state == State::Whole)
+}
+
+/// 5, 6, 8, 10: what is touched exists, is as it was seen, is ours by its seal, is of this point, and all of the point is touched.
+fn check_targets(context: &Context<'_>, removal: &Removal<'_, '_>, violations: &mut Vec<Violation>) {
+    let (mark, place) = (removal.mark, removal.place);
     let name = mark.point.to_string();
     if mark.snapshots.is_empty() {
         violations.push(context.violation(6, format!("{name} names no snapshot")));
     }
     for expected in &mark.snapshots {
-        let Some(snapshot) = find(context, expected) else {
-            violations.push(context.violation(6, format!("snapshot {} is not one of this cluster's", expected.id)));
-            continue;
-        };
-        if snapshot.disk != expected.disk || snapshot.generation() != expected.generation {
-            violations.push(context.violation(10, format!("snapshot {} is not as the plan saw it", expected.id)));
-        }
-        if !context.is_owned(snapshot) {
-            violations.push(context.violation(5, format!("snapshot {} has no genuine seal", expected.id)));
-        }
-        if snapshot.tags.get("backstay-point") != Some(name.as_str()) {
-            violations.push(context.violation(6, format!("snapshot {} is not of point {name}", expected.id)));
-        }
+        check_target(context, place, expected, &name, violations);
     }
-    let class = mark.snapshots.iter().find_map(|expected| find(context, expected)?.tags.get("backstay-class"));
-    for snapshot in context.snapshots {
-        let has = |key: &str, value: Option<&str>| snapshot.tags.get(key) == value;
-        let is_of_point =
-            has("backstay-point", Some(name.as_str())) && has("backstay-class", class) && context.is_owned(snapshot);
-        if is_of_point && !mark.snapshots.iter().any(|expected| expected.id == snapshot.id) {
-            violations.push(context.violation(8, format!("point {name} is touched without its part {}", snapshot.id)));
+    if removal.attempts.len() > 1 {
+        violations.push(context.violation(6, format!("{name} names snapshots of several points")));
+    }
+    for seen in removal.attempts.iter().flat_map(|attempt| &attempt.snapshots) {
+        let is_named = mark.snapshots.iter().any(|expected| expected.id == seen.snapshot.id);
+        if seen.is_genuine && seen.point == Some(&name) && !is_named {
+            let what = format!("point {name} is touched without its part {}", seen.snapshot.id);
+            violations.push(context.violation(8, what));
         }
     }
 }
 
-/// 1: what a policy keeps is never marked or deleted.
-fn check_policy(context: &Context<'_>, mark: &MarkPoint, whole: &[Whole], violations: &mut Vec<Violation>) {
-    let now = context.facts.as_of;
-    let Ok(known) = reference::current_system(context) else { return };
-    for point in whole.iter().filter(|p| mark.snapshots.iter().any(|e| p.ids.contains(&e.id.to_string()))) {
-        if reference::is_kept(point, whole, &context.policy.retention, known.as_ref(), now) {
-            violations.push(context.violation(1, format!("point {} is kept by the policy", point.point)));
-        }
+/// A snapshot that a plan names as one of a point's.
+pub(super) fn check_target(
+    context: &Context<'_>,
+    place: &Place<'_>,
+    expected: &ExpectedSnapshot,
+    point: &str,
+    violations: &mut Vec<Violation>,
+) {
+    let id = &expected.id;
+    let Some(seen) = place.find(id) else {
+        violations.push(context.violation(6, format!("snapshot {id} is not one of this cluster's")));
+        return;
+    };
+    if seen.snapshot.disk != expected.disk || seen.snapshot.generation() != expected.generation {
+        violations.push(context.violation(10, format!("snapshot {id} is not as the plan saw it")));
     }
-    for expected in &mark.snapshots {
-        use crate::observed::Readiness;
-        match find(context, expected).map(|snapshot| &snapshot.readiness) {
-            Some(Readiness::Creating | Readiness::CutFixed) => {
-                violations.push(context.violation(7, format!("snapshot {} is still being made", expected.id)));
-            }
-            Some(Readiness::Ready | Readiness::Failed { .. }) | None => {}
+    if !seen.is_genuine {
+        violations.push(context.violation(5, format!("snapshot {id} has no genuine seal")));
+    }
+    if seen.point != Some(point) {
+        violations.push(context.violation(6, format!("snapshot {id} is not of point {point}")));
+    }
+}
+
+/// 4: where something of the cluster may lie was seen to its end.
+fn check_sites(context: &Context<'_>, violations: &mut Vec<Violation>) {
+    let is_removal = |change: &Change| matches!(change.action, Action::Expire(_) | Action::Delete(_));
+    if !context.changes().any(is_removal) {
+        return;
+    }
+    let copies = context.copies().map(|copy| &copy.site);
+    for site in std::iter::once(&context.cluster.site).chain(copies) {
+        if context.facts.inventory(site).is_none() {
+            violations.push(context.violation(4, format!("site {site} was not read to its end")));
         }
     }
 }
 
 /// 4, 14: records known, clocks together, the current system identifier told.
-fn check_conditions(context: &Context<'_>, violations: &mut Vec<Violation>) {
+fn check_conditions(context: &Context<'_>, place: &Place<'_>, violations: &mut Vec<Violation>) {
     if let Listing::Unknown { .. } = context.facts.observed.records {
         violations.push(context.violation(4, "the state store could not be read"));
     }
-    let clock = context.site.clock;
+    let clock = place.inventory.clock;
     if !clock.is_virtual && clock.now.duration_since(clock.host).abs() > SignedDuration::from_mins(5) {
         violations.push(context.violation(14, "the site's clock and the host's are more than 5 minutes apart"));
     }
-    if let Err(because) = reference::current_system(context) {
+    let is_counted = !context.cluster.is_retired && context.home().is_some();
+    if let Err(because) = context.current_system()
+        && is_counted
+    {
         violations.push(context.violation(2, because));
-    }
-}
-
-fn record<'a>(records: &'a Records, context: &Context<'_>, expected: &ExpectedSnapshot) -> Option<&'a Tombstone> {
-    records.tombstones.get(&context.cluster.site)?.get(&expected.id)
-}
-
-/// 3: a genuine record and its tag, seen by the sweeper, older than both graces; no hold, no lock.
-fn check_two_phases(context: &Context<'_>, mark: &MarkPoint, violations: &mut Vec<Violation>) {
-    let Listing::Complete(records) = &context.facts.observed.records else { return };
-    for expected in &mark.snapshots {
-        let mut fail = |what: &str| {
-            violations.push(context.violation(3, format!("snapshot {}: {what}", expected.id)));
-        };
-        let Some(tombstone) = record(records, context, expected) else {
-            fail("it has no tombstone");
-            continue;
-        };
-        let said = &tombstone.content;
-        if !tombstone.is_genuine(&context.facts.observed.keyring) {
-            fail("its tombstone is forged");
-        }
-        let is_elsewhere = said.site != context.cluster.site;
-        if is_elsewhere
-            || said.snapshot != expected.id
-            || said.cluster != context.cluster.uid
-            || said.point != mark.point
-        {
-            fail("its tombstone speaks of something else");
-        }
-        let Some(snapshot) = find(context, expected) else { continue };
-        let tag = snapshot.tags.get("backstay-expire").and_then(crate::time::parse_stamp);
-        if tag != Some(said.at) {
-            fail("its tag does not agree with its tombstone");
-        }
-        let Some(seen) = records.sightings.get(&tombstone.digest()) else {
-            fail("the sweeper has not seen its tombstone");
-            continue;
-        };
-        for grace in [said.grace, context.policy.retention.grace] {
-            let over = said.at.max(*seen).checked_add(grace.signed()).unwrap_or(Timestamp::MAX);
-            if context.facts.as_of < over {
-                fail("its grace is not over");
-            }
-        }
-        if snapshot.locked_until.is_some_and(|until| context.facts.as_of < until) {
-            fail("it is locked");
-        }
-        if snapshot.tags.contains_key("backstay-hold")
-            || records.holds.contains(&(context.cluster.uid.clone(), mark.point))
-        {
-            fail("it is held");
-        }
-    }
-}
-
-/// 2: after every delete the floor stands, and the newest restorable point survives.
-fn check_floor(
-    context: &Context<'_>,
-    removing: &[(&Change, &MarkPoint)],
-    removes: fn(&Change) -> bool,
-    whole: &[Whole],
-    violations: &mut Vec<Violation>,
-) {
-    let goes = |point: &Whole| {
-        removing.iter().any(|(change, mark)| {
-            removes(change) && mark.snapshots.iter().any(|expected| point.ids.contains(&expected.id.to_string()))
-        })
-    };
-    if !removing.iter().any(|(change, _)| removes(change)) {
-        return;
-    }
-    let Ok(known) = reference::current_system(context) else { return };
-    let counted = reference::counted(whole, context.facts.as_of);
-    let system = reference::floor_system(&counted, known.as_ref());
-    let floor = usize::try_from(context.policy.retention.minimum_redundancy.max(1)).unwrap_or(usize::MAX);
-    let left = counted.iter().filter(|point| point.system == system && !goes(point)).count();
-    // Without any whole point there is nothing to protect by counting: only remnants of deletes may go then.
-    let touches_whole = counted.iter().any(goes);
-    if left < floor && (touches_whole || !counted.is_empty()) {
-        violations
-            .push(context.violation(2, format!("{left} restorable points would be left, and the floor is {floor}")));
-    }
-    if reference::newest(&counted).is_some_and(goes) {
-        violations.push(context.violation(2, "the newest restorable point would go"));
-    }
-}
-
-/// 18: deletes that the clock alone had not brought stay within the limits of a day.
-pub(super) fn check_blast_radius(facts: &Facts<'_>, plan: &Plan, violations: &mut Vec<Violation>) {
-    let Listing::Complete(records) = &facts.observed.records else { return };
-    let day_ago = facts.as_of.checked_sub(SignedDuration::from_hours(24)).unwrap_or(Timestamp::MIN);
-    let mut subjects: Vec<_> = records
-        .recent_deletes
-        .iter()
-        .filter(|delete| delete.at > day_ago && delete.cause != Cause::Due)
-        .map(|delete| delete.cluster.clone())
-        .collect();
-    let before = subjects.len();
-    for change in &plan.changes {
-        let Action::Delete(mark) = &change.action else { continue };
-        let was_marked_by_a_person = mark.snapshots.iter().any(|expected| {
-            let tombstone = records.tombstones.get(&change.site).and_then(|at_site| at_site.get(&expected.id));
-            tombstone.is_some_and(|tombstone| tombstone.content.cause != Cause::Due)
-        });
-        if was_marked_by_a_person || change.cause != Cause::Due {
-            subjects.push(change.cluster.clone());
-        }
-    }
-    if subjects.len() == before {
-        return;
-    }
-    let limits = facts.desired.fleet.limits;
-    let mut of_cluster: BTreeMap<&ClusterUid, usize> = BTreeMap::new();
-    for subject in &subjects {
-        *of_cluster.entry(subject).or_default() += 1;
-    }
-    for cluster in &subjects[before..] {
-        let own = of_cluster.get(cluster).copied().unwrap_or(0);
-        if own > usize::try_from(limits.cluster).unwrap_or(usize::MAX) {
-            let what = format!("{own} deletes in a day for one cluster");
-            violations.push(Violation { invariant: 18, cluster: cluster.clone(), what });
-        }
-    }
-    let allowed = fleet_limit(facts, limits.fleet);
-    if subjects.len() > allowed {
-        let what = format!("{} deletes in a day for the fleet, and the limit is {allowed}", subjects.len());
-        violations.push(Violation { invariant: 18, cluster: subjects[before].clone(), what });
-    }
-}
-
-fn fleet_limit(facts: &Facts<'_>, declared: Option<Limit>) -> usize {
-    // Coarser than the planner's count, which looks at every seal: what is not ours may widen this limit, and never that.
-    let mut points = BTreeSet::new();
-    for ((site, uid), snapshots) in &facts.claimed {
-        let named = |s: &&'_ Snapshot| {
-            Some((s.tags.get("backstay-point")?.to_owned(), s.tags.get("backstay-class")?.to_owned()))
-        };
-        points.extend(snapshots.iter().filter_map(named).map(|name| (*site, *uid, name)));
-    }
-    match declared {
-        None => (points.len() / 100).max(10),
-        Some(Limit::Count(count)) => usize::try_from(count).unwrap_or(usize::MAX),
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            clippy::cast_precision_loss,
-            reason = "a share of a count"
-        )]
-        Some(Limit::Percent(percent)) => (points.len() as f64 * percent.clamp(0.0, 100.0) / 100.0).floor() as usize,
     }
 }

@@ -67,17 +67,45 @@ fn a_shortened_policy_deletes_five_points_of_a_cluster_a_day() {
 }
 
 #[test]
-fn due_deletes_do_not_wait() {
+fn due_deletes_wait_only_beyond_twice_the_slots_of_the_grace_and_a_day() {
     let mut lab = Lab::of(&keeps(18), &["orders-db"]).with_limits("{ fleet: 0, cluster: 0 }");
     lab.put_daily("orders-db", 30);
     lab.baseline = Some(lab.desired.clone());
     assert_snapshot!(counts(&lab.run()), @"12 ~ due");
+    // Four slots in three days of grace and one: ten is more than twice that.
     lab.set_time(time("2026-11-26T01:00Z"));
     assert_snapshot!(counts(&lab.run()), @"
     1 + due
-    12 - due
+    10 - due
+    2 waits: delete limit reached: 10 a day that fall due, for the fleet
     1 ~ due
     ");
+    lab.assert_converged();
+    lab.advance(Duration::hours(23));
+    assert!(!lab.text().contains("- orders-db"));
+    lab.advance(Duration::hours(1));
+    assert_snapshot!(counts(&lab.run()), @"
+    1 + due
+    2 - due
+    1 waits: tombstoned; grace until 2026-11-29T01:00Z
+    1 ~ due
+    ");
+}
+
+#[test]
+fn many_slots_allow_many_due_deletes() {
+    // A grace of eleven hours and a day have 35 slots of one an hour, and not one more: 70 deletes.
+    let hourly = "schedule: { every: 1h, spread: 0s }\nretention: { keep: { last: 2 }, grace: 11h }";
+    let cron = "schedule: { cron: 0 * * * * }\nretention: { keep: { last: 2 }, grace: 11h }";
+    for policy in [hourly, cron] {
+        let mut lab = Lab::of(policy, &["orders-db"]).at(time("2026-11-23T00:00Z"));
+        for hour in 0..80 {
+            lab.put(&crate::support::lab::Point::at(Duration::hours(hour).before(time("2026-11-23"))));
+        }
+        lab.run();
+        lab.set_time(time("2026-11-23T11:00Z"));
+        assert!(counts(&lab.text()).starts_with("1 + due\n70 - due\n8 waits: delete limit reached: 70 a day"));
+    }
 }
 
 #[test]
@@ -132,6 +160,7 @@ fn a_share_of_the_fleet_counts_what_can_be_restored_alone() {
     assert_snapshot!(counts(&lab.text()), @"
     1 ! 50
     3 - config
+    50 t due
     4 waits: delete limit reached: 3 a day for the fleet
     3 ~ config
     ");

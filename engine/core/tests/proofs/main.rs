@@ -6,13 +6,23 @@
 mod support;
 
 mod blast_radius;
+mod bugs_of_others;
+mod care;
+mod copies;
 mod files;
+mod findings;
 mod kit;
+mod leftovers;
+mod locks;
 mod monotone;
+mod places;
 mod properties;
 mod refused;
 mod retention_counts;
 mod retention_zones;
+mod retirement;
 mod sagas;
 mod scenarios;
 mod stale;
+mod tags;
+mod waits;

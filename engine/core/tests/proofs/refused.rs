@@ -1,7 +1,13 @@
 //! Wrong plans, each with one mistake. The same plan without it passes.
 
+mod copies;
 mod creates;
+mod leftovers;
+mod locks;
+mod places;
 mod removals;
+mod repairs;
+mod sites;
 mod wholes;
 
 use crate::support::lab::{Lab, Point, attached, time};

@@ -43,10 +43,11 @@ pub fn declare(policy: &str, clusters: &[String], limits: &str, further: &[(Stri
     let mut files: BTreeMap<String, String> = BTreeMap::new();
     let mut insert = |path: &str, text: String| drop(files.insert(path.to_owned(), text));
     insert("fleet/fleet.yaml", head("Fleet", "lab") + &format!("  limits: {{ deletesPerDay: {limits} }}\n"));
-    let home = (SITE.to_owned(), "aws".to_owned());
-    for (site, profile) in further.iter().chain([&home]) {
+    let home = (SITE.to_owned(), String::new());
+    // Whatever the profile: the lab sets it, since not every one of them can be declared.
+    for (site, _) in further.iter().chain([&home]) {
         let sim = format!(
-            "  provider: sim\n  profile: {profile}\n  seed: 7\n  clock: virtual\n  world: fleet/worlds/{site}.yaml\n"
+            "  provider: sim\n  profile: aws\n  seed: 7\n  clock: virtual\n  world: fleet/worlds/{site}.yaml\n"
         );
         insert(&format!("fleet/{site}.yaml"), head("Site", site) + &sim);
         let world = "  start: 2026-11-23T01:00:00Z\n  account: \"111122223333\"\n  instances: []\n";

@@ -320,6 +320,7 @@ impl History {
                 at,
                 cluster,
                 point,
+                site: None,
                 cause: backstay_core::plan::Cause::Config,
             });
         }

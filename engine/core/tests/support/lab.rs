@@ -2,7 +2,7 @@
 
 use super::fleet::{declare, instances_of};
 use backstay_core::lsn::{Lsn, Timeline, WalRange};
-use backstay_core::model::{ConsistencyWanted, Desired, ProviderKind};
+use backstay_core::model::{ConsistencyWanted, Desired, Provider, ProviderKind};
 use backstay_core::name::{AccountId, ClusterUid, DiskId, InstanceId, SiteName, SnapshotId, SystemId};
 use backstay_core::observed::{
     Abilities, AttachedDisk, BaselineRecord, DatabaseState, DatabaseStatus, DiskRole, Instance, Listing, Observed,
@@ -18,7 +18,8 @@ use backstay_core::time::{Duration, stamp, to_micros};
 use backstay_core::tombstone::{Tombstone, TombstoneContent};
 use backstay_core::verify::{VerifiedPlan, Violations, verify};
 use jiff::Timestamp;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// The system identifier of every cluster's servers, unless a test says otherwise.
 pub const SYSTEM: SystemId = SystemId(7_301_234_567_890_123_456);
@@ -50,6 +51,12 @@ pub struct Lab {
     limits: String,
     /// Further sites, with their profiles.
     further: Vec<(String, String)>,
+    /// Whose rules the first site follows.
+    profile: String,
+    /// Clusters that are being retired.
+    retired: BTreeSet<String>,
+    /// Clusters that live at another site than the first.
+    moved: BTreeMap<String, SiteName>,
     serial: u32,
 }
 
@@ -114,7 +121,21 @@ impl Lab {
         };
         let policy = policy.to_owned();
         let baseline = Some(desired.clone());
-        Self { baseline, desired, observed, key, now, clusters, policy, limits, further: Vec::new(), serial: 0 }
+        Self {
+            baseline,
+            desired,
+            observed,
+            key,
+            now,
+            clusters,
+            policy,
+            limits,
+            further: Vec::new(),
+            profile: "aws".to_owned(),
+            retired: BTreeSet::new(),
+            moved: BTreeMap::new(),
+            serial: 0,
+        }
     }
 
     /// Declares another site of this profile, with an account of its own. Nothing is there.
@@ -132,6 +153,51 @@ impl Lab {
     /// Reads the documents again. The baseline stays.
     fn declare(&mut self) {
         self.desired = declare(&self.policy, &self.clusters, &self.limits, &self.further);
+        let first = (SITE.to_owned(), self.profile.clone());
+        for (name, profile) in self.further.iter().chain([&first]) {
+            let site = self.desired.sites.get_mut(&SiteName::new(name).unwrap()).unwrap();
+            if let Provider::Sim(sim) = &mut Arc::make_mut(site).provider {
+                sim.profile.clone_from(profile);
+            }
+        }
+        for (uid, cluster) in &mut self.desired.clusters {
+            let cluster = Arc::make_mut(cluster);
+            cluster.is_retired = self.retired.contains(cluster.name.as_str());
+            if let Some(site) = self.moved.get(cluster.name.as_str()) {
+                cluster.site = site.clone();
+            }
+            assert_eq!(*uid, cluster.uid);
+        }
+    }
+
+    /// Gives the first site another profile. The baseline follows.
+    #[must_use]
+    pub fn with_profile(mut self, profile: &str) -> Self {
+        profile.clone_into(&mut self.profile);
+        self.declare();
+        self.baseline = Some(self.desired.clone());
+        self
+    }
+
+    /// Declares that a cluster is being retired, or not any more. The baseline stays.
+    pub fn retire(&mut self, cluster: &str, is_retired: bool) {
+        match is_retired {
+            true => self.retired.insert(cluster.to_owned()),
+            false => self.retired.remove(cluster),
+        };
+        self.declare();
+    }
+
+    /// Moves a cluster with its machines to another site. What was made stays where it is, and so does the baseline.
+    pub fn move_to(&mut self, cluster: &str, to: &SiteName) {
+        let own = [instance(cluster, 0), instance(cluster, 1)];
+        let from = self.moved.insert(cluster.to_owned(), to.clone()).unwrap_or_else(site);
+        let all = std::mem::take(&mut self.inventory_at(&from).instances);
+        let (going, staying) = all.into_iter().partition(|instance| own.contains(&instance.id));
+        self.inventory_at(&from).instances = staying;
+        let there: Vec<Instance> = going;
+        self.inventory_at(to).instances.extend(there);
+        self.declare();
     }
 
     /// A cluster with one point a day, the newest an hour old, under a policy that keeps 30 days.
@@ -228,6 +294,11 @@ impl Lab {
 
     pub fn site_is_unknown(&mut self) {
         self.observed.sites.insert(site(), Listing::Unknown { because: "page 2 of 3 failed".to_owned() });
+    }
+
+    /// Another site cannot be read.
+    pub fn is_unknown(&mut self, site: &SiteName) {
+        self.observed.sites.insert(site.clone(), Listing::Unknown { because: "page 2 of 3 failed".to_owned() });
     }
 
     pub fn records_are_unknown(&mut self) {
@@ -510,15 +581,49 @@ impl Lab {
             self.snapshots_at(&change.site).retain(|snapshot| snapshot.id != expected.id);
             self.records().tombstones.entry(change.site.clone()).or_default().remove(&expected.id);
         }
-        let (cluster, cause) = (change.cluster.clone(), change.cause);
-        self.records().recent_deletes.push(RecentDelete { at: now, cluster, point: mark.point, cause });
+        let (cluster, site, cause) = (change.cluster.clone(), Some(change.site.clone()), change.cause);
+        self.records().recent_deletes.push(RecentDelete { at: now, cluster, point: mark.point, site, cause });
     }
 
     /// What is left: each point as its cut, oldest first.
     pub fn cuts(&mut self) -> Vec<Timestamp> {
+        self.cuts_at(&site())
+    }
+
+    /// What is left at another site.
+    pub fn cuts_at(&mut self, site: &SiteName) -> Vec<Timestamp> {
         let cut = |snapshot: &Snapshot| backstay_core::time::parse_stamp(snapshot.tags.get(tags::CUT)?);
-        let cuts: BTreeSet<Timestamp> = self.snapshots().iter().filter_map(cut).collect();
+        let cuts: BTreeSet<Timestamp> = self.snapshots_at(site).iter().filter_map(cut).collect();
         cuts.into_iter().collect()
+    }
+
+    /// That plan as text, without findings.
+    pub fn plan_text(&self) -> String {
+        shown(&self.verified())
+    }
+
+    /// Carries that plan out, and gives it as text, without findings.
+    pub fn apply_plan(&mut self) -> String {
+        let plan = self.verified();
+        self.apply(&plan);
+        shown(&plan)
+    }
+
+    /// Plans and applies until nothing is left to do now.
+    pub fn settle(&mut self) {
+        for _ in 0..40 {
+            if self.verified().changes.is_empty() {
+                return;
+            }
+            self.apply_plan();
+        }
+        panic!("it never settles:\n{}", self.plan_text());
+    }
+
+    /// Nothing is left to do now.
+    pub fn assert_settled(&self) {
+        let plan = self.verified();
+        assert!(plan.changes.is_empty(), "not settled:\n{}", super::show::plan(&plan));
     }
 
     /// Another plan at the same instant does nothing.
@@ -526,6 +631,11 @@ impl Lab {
         let plan = self.verified();
         assert!(plan.changes.is_empty(), "not converged:\n{}", super::show::plan(&plan));
     }
+}
+
+/// A plan as text, without findings; what is not at the first site says where it is.
+pub fn shown(plan: &Plan) -> String {
+    super::show::work(plan, &site())
 }
 
 /// What a site of simulated AWS shows, with nothing but these machines.

@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// How one check ended that found no broken rule.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     /// The rule holds.
     Passed,

@@ -118,6 +118,7 @@ fn holds_and_deletes_are_read_and_old_deletes_are_forgotten() {
         at: at(when),
         cluster: cluster.clone(),
         point: point(),
+        site: None,
         cause: backstay_core::plan::Cause::Config,
     };
     for when in ["2026-11-20T08:00:00Z", "2026-11-23T08:00:00Z"] {
@@ -129,6 +130,13 @@ fn holds_and_deletes_are_read_and_old_deletes_are_forgotten() {
     assert_eq!(records.recent_deletes, [delete("2026-11-20T08:00:00Z"), delete("2026-11-23T08:00:00Z")]);
     now(state.forget_old_deletes(&records, at("2026-11-23T09:00:00Z"))).unwrap();
     assert_eq!(now(state.records()).unwrap().recent_deletes, [delete("2026-11-23T08:00:00Z")]);
+    // The same point at another place, in the same second, is a delete of its own.
+    let there = RecentDelete { site: Some(eu()), ..delete("2026-11-23T08:00:00Z") };
+    now(state.count_delete(&there)).unwrap();
+    let records = now(state.records()).unwrap();
+    assert_eq!(records.recent_deletes, [delete("2026-11-23T08:00:00Z"), there]);
+    now(state.forget_old_deletes(&records, at("2026-11-26T09:00:00Z"))).unwrap();
+    assert!(now(state.records()).unwrap().recent_deletes.is_empty());
 }
 
 #[test]

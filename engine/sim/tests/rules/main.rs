@@ -2,10 +2,13 @@
 // A test panics on every other answer.
 #![allow(clippy::unwrap_used, clippy::wildcard_enum_match_arm)]
 
+mod budgets;
 mod creating;
+mod disks;
 mod faults;
 mod listing;
 mod postgres;
+mod profiles;
 mod replay;
 mod support;
 mod tagging;

@@ -1,7 +1,7 @@
 use crate::support::*;
 use backstay_core::name::SnapshotId;
 use backstay_core::observed::Snapshot;
-use backstay_sim::{Call, Cloud, Contradiction, Effect, Meddle, Settings};
+use backstay_sim::{Call, Cloud, Contradiction, Effect, Meddle, NewDisk, Profile, Settings};
 use proptest::prelude::*;
 
 /// The effects of everything that was asked, through their JSON.
@@ -53,7 +53,17 @@ fn step(cloud: &mut Cloud, seconds: i64, kind: u8, which: usize) {
         5 => on_target(|id| Call::Untag { id, keys: [backstay_core::tags::INTENT.to_owned()].into() }),
         6 => on_target(|id| Call::DeleteSnapshot { id }),
         7 => Some(Call::AdvanceClock { to: at(seconds) }),
-        8 => Some(Call::Meddle(Meddle::StopServer { instance: instance_id("i-primary") })),
+        8 => on_target(|id| {
+            Call::CreateDisk(NewDisk {
+                word: format!("disk-{id}"),
+                snapshot: id,
+                instance: instance_id("i-primary"),
+                tags: ours("d"),
+            })
+        }),
+        9 => Some(Call::DetachDisk { disk: disk_id(disk), instance: instance_id("i-primary") }),
+        10 => Some(Call::AttachDisk { disk: disk_id(disk), instance: instance_id("i-primary") }),
+        11 => Some(Call::Meddle(Meddle::StopServer { instance: instance_id("i-primary") })),
         _ => Some(Call::Meddle(Meddle::CreateForeign { disk: disk_id(disk), tags: ours("foreign") })),
     };
     if let Some(call) = call {
@@ -64,13 +74,17 @@ fn step(cloud: &mut Cloud, seconds: i64, kind: u8, which: usize) {
 
 proptest! {
     #[test]
-    fn replayed_effects_give_the_same_cloud(steps in prop::collection::vec((0_u8..10, any::<u16>()), 0..40)) {
+    fn replayed_effects_give_the_same_cloud(
+        name in prop::sample::select(&Profile::NAMES[..]),
+        steps in prop::collection::vec((0_u8..13, any::<u16>()), 0..40),
+    ) {
         let settings = Settings { seed: 7, page_size: Some(3), ..Settings::default() };
-        let mut lived = cloud_with(settings.clone());
+        let new = || Cloud::new(Profile::named(name).unwrap(), world(), settings.clone());
+        let mut lived = new();
         for (n, (kind, which)) in (0_i64..).zip(steps) {
-            step(&mut lived, n * 20, kind, usize::from(which));
+            step(&mut lived, n * 200, kind, usize::from(which));
         }
-        let mut replayed = cloud_with(settings);
+        let mut replayed = new();
         for effect in effects(&lived) {
             replayed.apply(&effect).unwrap();
         }

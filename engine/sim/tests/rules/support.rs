@@ -7,7 +7,7 @@ use backstay_core::model::{SimCall, SimFailure, SimFault};
 use backstay_core::name::{DiskId, InstanceId, SnapshotId};
 use backstay_core::observed::Snapshot;
 use backstay_core::tags::{INTENT, Intent, MANAGED, Tags};
-use backstay_sim::{Call, Cloud, NewPart, Page, Profile, Reply, Settings, SimError, World};
+use backstay_sim::{Call, Cloud, Filter, NewPart, Page, Profile, Reply, Settings, SimError, World};
 use jiff::{SignedDuration, Timestamp};
 
 pub(crate) const SYSTEM: &str = "7301234567890123456";
@@ -117,7 +117,8 @@ pub(crate) fn describe(cloud: &mut Cloud, seconds: i64, id: &SnapshotId) -> Resu
 }
 
 pub(crate) fn snapshots(cloud: &mut Cloud, seconds: i64, page: Option<String>) -> Result<Page<Snapshot>, SimError> {
-    match cloud.handle(at(seconds), Call::ListSnapshots { only_ours: true, page })? {
+    let only_ours = cloud.profile().filter != Filter::None;
+    match cloud.handle(at(seconds), Call::ListSnapshots { only_ours, page })? {
         Reply::Snapshots(page) => Ok(page),
         reply => panic!("not listed: {reply:?}"),
     }

@@ -2,9 +2,9 @@
 
 use super::{DISKS, POLICY, check, day};
 use crate::support::lab::{Point, UPGRADED, attached, instance, time};
-use backstay_core::model::ConsistencyWanted;
-use backstay_core::name::{InstanceId, NodeName};
-use backstay_core::observed::{DatabaseRole, DatabaseState, DiskRole, Readiness};
+use backstay_core::model::{ConsistencyWanted, CopyPolicy, Provider};
+use backstay_core::name::{InstanceId, Location, NodeName, SiteName};
+use backstay_core::observed::{DatabaseRole, DatabaseState, DiskRole, Readiness, Unmanaged};
 use backstay_core::tags::{Intent, PointKey};
 use backstay_core::time::Duration;
 
@@ -190,6 +190,140 @@ fn the_source_is_a_fit_server_of_the_cluster_in_the_role_that_the_policy_wants()
             let mut cluster = (*world.lab.desired.clusters[&uid]).clone();
             cluster.nodes[1].disks.push(backstay_core::name::DiskId::new("vol-elsewhere").unwrap());
             world.lab.desired.clusters.insert(uid, std::sync::Arc::new(cluster));
+        }),
+    ]);
+}
+
+#[test]
+fn a_site_is_asked_for_no_more_than_it_takes() {
+    fn disk() -> backstay_core::name::DiskId {
+        attached("orders-db", 1, DiskRole::Data).id
+    }
+    fn minutes_ago(minutes: u64) -> jiff::Timestamp {
+        Duration::minutes(minutes).before(time("2026-11-24T01:00Z"))
+    }
+    /// Somebody else made snapshots of the disk.
+    fn unmanaged(world: &mut super::World, created: impl Iterator<Item = jiff::Timestamp>) {
+        for (created, number) in created.zip(0..) {
+            let id = backstay_core::name::SnapshotId::new(format!("snap-theirs-{number}")).unwrap();
+            world.lab.inventory().unmanaged.push(Unmanaged { id, disk: disk(), created, size: 1 });
+        }
+    }
+    /// Attempts of long ago, whose one snapshot never became ready.
+    fn attempts(world: &mut super::World, count: u32, readiness: &Readiness) {
+        for attempt in 1..=count {
+            let key = PointKey { slot: day(1), attempt };
+            world.lab.put(&Point { key, readiness: readiness.clone(), ..Point::at(day(1)) });
+        }
+    }
+    fn profile(world: &mut super::World, name: &str) {
+        world.only_create();
+        let site = crate::support::lab::site();
+        let mut declared = (*world.lab.desired.sites[&site]).clone();
+        if let Provider::Sim(sim) = &mut declared.provider {
+            sim.profile = name.to_owned();
+        }
+        world.lab.desired.sites.insert(site, std::sync::Arc::new(declared));
+    }
+    check(&[
+        ("ten minutes after another's snapshot", &[], |world| {
+            profile(world, "gcp");
+            unmanaged(world, [minutes_ago(10)].into_iter());
+        }),
+        ("nine minutes after another's snapshot", &[26], |world| {
+            profile(world, "gcp");
+            unmanaged(world, [minutes_ago(9)].into_iter());
+        }),
+        ("six within an hour", &[26], |world| {
+            profile(world, "gcp");
+            unmanaged(world, (1..=6).map(|n| minutes_ago(n * 9 + 5)));
+        }),
+        ("five within an hour", &[], |world| {
+            profile(world, "gcp");
+            unmanaged(world, (1..=5).map(|n| minutes_ago(n * 9 + 5)));
+        }),
+        ("one that is dated in the future", &[], |world| {
+            profile(world, "gcp");
+            unmanaged(world, [time("2027-01-01")].into_iter());
+        }),
+        ("four unfinished ones", &[], |world| {
+            world.only_create();
+            attempts(world, 4, &Readiness::CutFixed);
+        }),
+        ("five unfinished ones", &[26], |world| {
+            world.only_create();
+            attempts(world, 5, &Readiness::CutFixed);
+        }),
+        ("five failed ones", &[26], |world| {
+            world.only_create();
+            attempts(world, 5, &Readiness::Failed { because: "internal error".to_owned() });
+        }),
+        ("five failed ones, where failed is over", &[], |world| {
+            profile(world, "azure");
+            attempts(world, 5, &Readiness::Failed { because: "internal error".to_owned() });
+        }),
+        ("as many as a disk may have", &[26], |world| {
+            profile(world, "alibaba");
+            unmanaged(world, (0..256).map(|_| day(1)));
+        }),
+    ]);
+}
+
+#[test]
+fn an_object_that_is_its_own_copy_is_placed_where_the_policy_wants_its_copy() {
+    fn placed(world: &mut super::World, profile: &str, location: Option<&str>) {
+        world.only_create();
+        let name = crate::support::lab::site();
+        let mut declared = (*world.lab.desired.sites[&name]).clone();
+        if let Provider::Sim(sim) = &mut declared.provider {
+            sim.profile = profile.to_owned();
+        }
+        let other = SiteName::new("us").unwrap();
+        world.lab.desired.sites.insert(name, std::sync::Arc::new(declared.clone()));
+        declared.name = other.clone();
+        world.lab.desired.sites.insert(other.clone(), std::sync::Arc::new(declared));
+        for policy in world.lab.desired.policies.values_mut() {
+            let mut changed = (**policy).clone();
+            let retention = changed.retention.clone();
+            changed.copies.push(CopyPolicy { site: other.clone(), retention, kms_key: None });
+            *policy = std::sync::Arc::new(changed);
+        }
+        world.create().location = location.map(|name| Location::new(name).unwrap());
+    }
+    check(&[
+        ("there", &[], |world| placed(world, "gcp", Some("us"))),
+        ("wherever the site likes", &[8], |world| placed(world, "gcp", None)),
+        ("elsewhere", &[8], |world| placed(world, "gcp", Some("ap"))),
+        ("anywhere, where copies are made afterwards", &[8], |world| placed(world, "aws", Some("us"))),
+        ("at home, where copies are made afterwards", &[], |world| placed(world, "aws", None)),
+    ]);
+}
+
+#[test]
+fn only_a_cluster_that_goes_on_makes_points_and_only_at_home() {
+    fn cluster(world: &mut super::World, change: impl FnOnce(&mut backstay_core::model::Cluster)) {
+        let uid = crate::support::lab::uid("orders-db");
+        let mut cluster = (*world.lab.desired.clusters[&uid]).clone();
+        change(&mut cluster);
+        world.lab.desired.clusters.insert(uid, std::sync::Arc::new(cluster));
+    }
+    check(&[
+        ("a retired cluster", &[16], |world| {
+            world.only_create();
+            cluster(world, |cluster| cluster.is_retired = true);
+        }),
+        ("a former site", &[6], |world| {
+            world.only_create();
+            let us = SiteName::new("us").unwrap();
+            let mut empty = world.lab.inventory().clone();
+            empty.snapshots.clear();
+            world.lab.observed.sites.insert(us.clone(), backstay_core::observed::Listing::Complete(empty));
+            world.lab.desired.sites.insert(us.clone(), world.lab.desired.sites.values().next().unwrap().clone());
+            cluster(world, |cluster| cluster.site = us);
+        }),
+        ("files are kept of such an attempt", &[8], |world| {
+            let point = world.create().point;
+            world.lab.inventory().kept_files.insert((crate::support::lab::uid("orders-db"), point));
         }),
     ]);
 }

@@ -214,7 +214,7 @@ fn only_what_is_ours_whole_and_finished_is_touched() {
         ("a snapshot that is still being made", &[7], |world| {
             each_part(world, |snapshot| snapshot.readiness = Readiness::CutFixed);
         }),
-        ("a failed point is retention's to mark", &[7], |world| {
+        ("a failed point is marked once it is a day old", &[], |world| {
             let id = world.parts(20).remove(0);
             world.lab.snapshot(&id).readiness = Readiness::Failed { because: "internal error".to_owned() };
             world.see_again();

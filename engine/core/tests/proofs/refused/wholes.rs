@@ -23,10 +23,11 @@ fn nothing_goes_that_was_not_seen() {
             clock.is_virtual = false;
             clock.host = clock.now - SignedDuration::from_millis(300_001);
         }),
-        ("the change is for another site", &[6], |world| {
+        ("the create is for another site", &[6], |world| {
+            world.only_create();
             world.plan.changes[0].site = SiteName::new("us").unwrap();
         }),
-        ("the cluster moved", &[6], |world| {
+        ("the cluster moved to a site that was not read", &[4, 6], |world| {
             let mut moved = (*world.lab.desired.clusters[&uid("orders-db")]).clone();
             moved.site = SiteName::new("us").unwrap();
             world.lab.desired.clusters.insert(uid("orders-db"), Arc::new(moved));
@@ -55,6 +56,7 @@ fn deletes_that_the_clock_did_not_bring_stay_few() {
                 at: day(23) + SignedDuration::from_hours(2),
                 cluster: uid("orders-db"),
                 point: world.delete().point,
+                site: None,
                 cause: Cause::Config,
             };
             world.lab.records().recent_deletes.push(delete);
@@ -66,6 +68,7 @@ fn deletes_that_the_clock_did_not_bring_stay_few() {
                 at: day(23) + SignedDuration::from_hours(2),
                 cluster: uid("orders-db"),
                 point: world.delete().point,
+                site: None,
                 cause: Cause::Due,
             };
             world.lab.records().recent_deletes.push(delete);
@@ -77,10 +80,28 @@ fn deletes_that_the_clock_did_not_bring_stay_few() {
                 at: day(23) + SignedDuration::from_hours(1),
                 cluster: uid("orders-db"),
                 point: world.delete().point,
+                site: None,
                 cause: Cause::Config,
             };
             world.lab.records().recent_deletes.push(delete);
             by_config(world);
+        }),
+        ("as many due ones as twice the slots of four days", &[], |world| recently_due(world, 15)),
+        ("one more due one", &[18], |world| recently_due(world, 16)),
+        ("one more due one, long ago", &[], |world| {
+            recently_due(world, 16);
+            for delete in &mut world.lab.records().recent_deletes {
+                delete.at = day(23);
+            }
+        }),
+        ("one more due one, by cron", &[18], |world| {
+            recently_due(world, 16);
+            world.lab.set_policy(&super::POLICY.replace("{ every: 24h, spread: 0s }", "{ cron: 0 0 * * * }"));
+        }),
+        ("one more due one, where points fall due more often", &[], |world| {
+            recently_due(world, 16);
+            world.only_delete();
+            world.lab.set_policy(&super::POLICY.replace("{ every: 24h, spread: 0s }", "{ cron: 0 */12 * * * }"));
         }),
         ("not those that are due", &[], |world| world.lab.desired.fleet.limits.cluster = 0),
         ("a tombstone keeps its cause, whatever the plan says", &[18], |world| {
@@ -90,6 +111,18 @@ fn deletes_that_the_clock_did_not_bring_stay_few() {
             }
         }),
     ]);
+}
+
+/// So many deletes of the other cluster were due within the last day.
+fn recently_due(world: &mut super::World, count: u32) {
+    let deletes = (1..=count).map(|attempt| RecentDelete {
+        at: day(23) + SignedDuration::from_hours(2),
+        cluster: uid("billing-db"),
+        point: backstay_core::tags::PointKey { slot: day(1), attempt },
+        cause: Cause::Due,
+        site: None,
+    });
+    world.lab.records().recent_deletes.extend(deletes);
 }
 
 fn by_config(world: &mut super::World) {

@@ -1,0 +1,202 @@
+//! What was never finished, failed, or lost its parts: it is sealed where it must be, marked a day later, and goes after the
+//! grace.
+//!
+//! None of it is retention's: it counts for nothing. It still goes in two phases, and only while what can be restored stands.
+
+use super::cluster::Outcome;
+use super::places::{Kind, Place, Seen};
+use super::removals::Judged;
+use super::safety;
+use super::tombstones::{self, Mark, Ripeness};
+use super::view::{View, expected};
+use crate::observed::{Readiness, Snapshot};
+use crate::plan::{Action, MarkPoint, Reason, Repair, Retagged, TagPoint, WaitingFor};
+use crate::point::{PointState, RecoveryPoint};
+use crate::tags::{self, Intent, PartName, PartRole, PointKey};
+use crate::time::{Duration, about, parse_stamp, to_micros};
+use jiff::Timestamp;
+use std::collections::BTreeSet;
+
+/// No run still works on what is older than this.
+const QUIET: Duration = Duration::days(1);
+
+/// The name under which a snapshot is sealed that makes no point.
+const UNFINISHED: PartName = PartName { role: PartRole::Unfinished, index: 1, of: 1 };
+
+/// Plans what becomes of a cluster's leftovers, at every place.
+pub(super) fn plan(view: &View<'_>, judged: &Judged<'_>, outcome: &mut Outcome) {
+    // A place that is unknown may have what is missing elsewhere: then nothing goes anywhere (decision 6).
+    if view.places.unknown().is_some() {
+        return;
+    }
+    for (place, seen) in view.places.known() {
+        let claimed = claimed_by_strangers(place, seen, outcome);
+        let is_left = |point: &&RecoveryPoint<'_>| {
+            because(point).is_some() && !is_being_made(point) && !claimed.contains(&point.key)
+        };
+        let left: Vec<&RecoveryPoint<'_>> = seen.points().iter().filter(is_left).collect();
+        if left.is_empty() {
+            continue;
+        }
+        let safety = Safety::of(view, judged, place);
+        let mut blocked = None;
+        for point in left.into_iter().filter(|point| !view.is_held(point)) {
+            if point.unsealed.is_empty() {
+                blocked = remove(view, place, point, &safety, outcome).err().or(blocked);
+            } else if safety.unknown.is_none() {
+                adopt(view, place, point, outcome);
+            }
+        }
+        if let Some(because) = blocked {
+            wait_once(view, WaitingFor::NotSafe { because }, outcome);
+        }
+    }
+}
+
+/// The points of which a snapshot is there that is not believed, or is mended by this very plan: somebody changed its tags, and
+/// what is left of the point is not all that there is of it.
+fn claimed_by_strangers(place: &Place<'_>, seen: Seen<'_>, outcome: &Outcome) -> BTreeSet<PointKey> {
+    let strangers = seen.shelf.map_or(&[][..], |shelf| &shelf.strangers).iter();
+    let named = strangers.filter_map(|stranger| stranger.snapshot.tags.get(tags::POINT)?.parse().ok());
+    let here = outcome.changes.iter().filter(|change| change.site == *place.name);
+    let mended = here.filter_map(|change| match &change.action {
+        Action::Tag(tag) => (tag.repair == Repair::Restore).then_some(tag.point),
+        Action::Create(_)
+        | Action::Copy(_)
+        | Action::Lock(_)
+        | Action::Revive(_)
+        | Action::Expire(_)
+        | Action::Delete(_) => None,
+    });
+    named.chain(mended).collect()
+}
+
+/// Why what is left may not be touched at a place now.
+struct Safety {
+    /// What must be known, and is not.
+    unknown: Option<String>,
+    /// What stands against marks: the floor as it will be once what is planned and being made is ready.
+    no_marks: Option<String>,
+    /// What stands against deletes.
+    no_deletes: Option<String>,
+}
+
+impl Safety {
+    fn of(view: &View<'_>, judged: &Judged<'_>, place: &Place<'_>) -> Self {
+        let unknown = view.places.known().find_map(|(_, seen)| safety::obstacle(view.world, seen.site.inventory));
+        // A retirement has no floors, so it needs no system identifier.
+        let of_system = view.system.as_ref().err().filter(|_| !view.subject.cluster.is_retired);
+        let unsafe_now = unknown.clone().or_else(|| of_system.cloned());
+        let or_floor = |floor: Option<&String>| unsafe_now.clone().or_else(|| floor.cloned());
+        Self { no_marks: or_floor(judged.soon().floor(place)), no_deletes: or_floor(judged.now.floor(place)), unknown }
+    }
+}
+
+/// What keeps a point from ever being restored; `None` for one that can be, or may become so.
+fn because(point: &RecoveryPoint<'_>) -> Option<String> {
+    match &point.state {
+        PointState::Restorable | PointState::InProgress => None,
+        PointState::Failed { because } => Some(because.clone()),
+        PointState::Incomplete { because } => Some((*because).to_owned()),
+    }
+}
+
+fn all<'a>(point: &'a RecoveryPoint<'_>) -> impl Iterator<Item = &'a Snapshot> {
+    point.parts.iter().map(|part| part.snapshot.snapshot()).chain(point.unsealed.iter().copied())
+}
+
+fn is_being_made(point: &RecoveryPoint<'_>) -> bool {
+    all(point).any(|snapshot| match snapshot.readiness {
+        Readiness::Creating | Readiness::CutFixed => true,
+        Readiness::Ready | Readiness::Failed { .. } => false,
+    })
+}
+
+/// Whether all of it was made, and sealed, a day ago. What is dated in the future never is.
+fn is_quiet(point: &RecoveryPoint<'_>, as_of: Timestamp) -> bool {
+    let since = QUIET.before(as_of);
+    let sealed = |snapshot: &Snapshot| snapshot.tags.get(tags::CUT).and_then(parse_stamp);
+    all(point).all(|snapshot| snapshot.created <= since && sealed(snapshot).is_none_or(|cut| cut <= since))
+}
+
+/// Seals what carries our intent and nothing else. What has other facts of ours, and no seal, was not left by a run that was
+/// cut short: a run writes the facts together with the seal. Somebody took that away, and a person should look.
+fn adopt(view: &View<'_>, place: &Place<'_>, point: &RecoveryPoint<'_>, outcome: &mut Outcome) {
+    let (cluster, as_of) = (view.subject.cluster, view.as_of);
+    let is_ours = |snapshot: &&Snapshot| {
+        let intent = Intent::of(&cluster.uid, point.class, point.key, &snapshot.disk);
+        // A copy's intent names its source, which may be gone.
+        let is_made_here = snapshot.tags.get(tags::INTENT) == Some(&intent.0);
+        let facts = [tags::PART, tags::SYSTEM, tags::WAL, tags::CUT, tags::SEAL_1, tags::SEAL_2];
+        let has_facts = facts.iter().any(|key| snapshot.tags.contains_key(key));
+        !has_facts && (is_made_here || !matches!(place.kind, Kind::Home))
+    };
+    let is_leased = view.world.records().leases.contains_key(&cluster.uid);
+    if is_leased || !is_quiet(point, as_of) || !point.unsealed.iter().all(is_ours) {
+        return;
+    }
+    let youngest = all(point).map(|snapshot| snapshot.created).max().unwrap_or(as_of);
+    let earliest = point.unsealed.iter().map(|snapshot| snapshot.created).min().unwrap_or(as_of);
+    // Sealed as of now: so the mark comes a day later, and who wants to look at it has that day.
+    let set = tags::when_known(&UNFINISHED, None, None, to_micros(as_of));
+    let snapshots =
+        point.unsealed.iter().map(|snapshot| Retagged { expected: expected(snapshot), set: set.clone() }).collect();
+    let tag = TagPoint { point: point.key, class: point.class, cut: earliest, repair: Repair::Adopt, snapshots };
+    let reason = Reason::Abandoned { ago: Duration::between(youngest, as_of) };
+    outcome.change_at(cluster, place.name, Action::Tag(tag), reason);
+}
+
+/// Marks what is of no use, and deletes it once its mark is ripe; or tells why that may not be.
+fn remove(
+    view: &View<'_>,
+    place: &Place<'_>,
+    point: &RecoveryPoint<'_>,
+    safety: &Safety,
+    outcome: &mut Outcome,
+) -> Result<(), String> {
+    let (cluster, world, as_of) = (view.subject.cluster, view.world, view.as_of);
+    let Some(because) = because(point) else { return Ok(()) };
+    let may = |obstacle: &Option<String>| obstacle.clone().map_or(Ok(()), Err);
+    let grace = place.grace();
+    let mark_point = |grace| MarkPoint {
+        point: point.key,
+        cut: point.cut,
+        grace,
+        snapshots: point.parts.iter().map(|part| expected(part.snapshot.snapshot())).collect(),
+    };
+    let mark = tombstones::of(point, &cluster.uid, place.name, world.records(), &world.observed.keyring);
+    let full = match mark {
+        Mark::Full(full) => full,
+        Mark::None | Mark::Partial if !is_quiet(point, as_of) => return Ok(()),
+        Mark::None | Mark::Partial => {
+            may(&safety.no_marks)?;
+            let expire = Action::Expire(mark_point(grace));
+            outcome.change_at(cluster, place.name, expire, Reason::Unusable { because });
+            return Ok(());
+        }
+    };
+    let wait = match full.ripeness(point, grace, as_of) {
+        Ripeness::Unseen => WaitingFor::Sighting,
+        Ripeness::Grace { until } => WaitingFor::Grace { until },
+        Ripeness::Locked { until } => WaitingFor::Lock { until },
+        Ripeness::Ripe => {
+            may(&safety.no_deletes)?;
+            let ago = about(Duration::between(full.at, as_of));
+            let reason = Reason::Unusable { because: format!("{because}; tombstoned {ago} ago") };
+            outcome.change_at(cluster, place.name, Action::Delete(mark_point(full.grace.max(grace))), reason);
+            if let Some(change) = outcome.changes.last_mut() {
+                change.cause = full.cause;
+            }
+            return Ok(());
+        }
+    };
+    outcome.wait(cluster, Some(point.key), wait);
+    Ok(())
+}
+
+fn wait_once(view: &View<'_>, why: WaitingFor, outcome: &mut Outcome) {
+    let cluster = view.subject.cluster;
+    if !outcome.waiting.iter().any(|waiting| waiting.cluster == cluster.uid && waiting.why == why) {
+        outcome.wait(cluster, None, why);
+    }
+}

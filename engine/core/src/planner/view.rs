@@ -1,0 +1,178 @@
+//! One cluster at one instant, with what each of its places keeps: now, and once what is under way is ready.
+
+use super::places::{Place, Places, Seen};
+use super::retirement::Span;
+use super::{Subject, World, safety};
+use crate::observed::Snapshot;
+use crate::plan::ExpectedSnapshot;
+use crate::point::RecoveryPoint;
+use crate::retention::{self, Candidate, CurrentSystem, KeepReason, Verdict};
+use crate::tags::{self, PointClass, PointKey};
+use jiff::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What a point is, wherever it lies. Two points of one id at two places are one point, copied.
+pub(super) type Id = (PointKey, PointClass);
+
+pub(super) fn id(point: &RecoveryPoint<'_>) -> Id {
+    (point.key, point.class)
+}
+
+/// One cluster with its places, at one instant.
+pub(super) struct View<'a> {
+    pub(super) subject: Subject<'a>,
+    pub(super) world: &'a World<'a>,
+    pub(super) places: &'a Places<'a>,
+    pub(super) as_of: Timestamp,
+    /// The cluster's current system identifier, or why it is not known.
+    pub(super) system: Result<CurrentSystem, String>,
+    held: BTreeSet<Id>,
+}
+
+impl<'a> View<'a> {
+    pub(super) fn of(
+        subject: &Subject<'a>,
+        world: &'a World<'a>,
+        places: &'a Places<'a>,
+        home: Seen<'a>,
+        as_of: Timestamp,
+    ) -> Self {
+        let holds = &world.records().holds;
+        let uid = &subject.cluster.uid;
+        let is_held = |point: &&RecoveryPoint<'_>| {
+            let mut snapshots = point.parts.iter().map(|part| part.snapshot.snapshot());
+            (!holds.is_empty() && holds.contains(&(uid.clone(), point.key)))
+                || snapshots.any(|snapshot| snapshot.tags.contains_key(tags::HOLD))
+        };
+        let held = places.points().filter(is_held).map(id).collect();
+        let system = safety::current_system(subject.cluster, home.site);
+        Self { subject: *subject, world, places, as_of, system, held }
+    }
+
+    /// The current system identifier as far as it can be told.
+    pub(super) fn current(&self) -> CurrentSystem {
+        self.system.as_ref().copied().unwrap_or(CurrentSystem::NewestPoints)
+    }
+
+    /// A hold counts if record or tag says so, at whatever place: what is held at one is held at all.
+    pub(super) fn is_held(&self, point: &RecoveryPoint<'_>) -> bool {
+        self.held.contains(&id(point))
+    }
+
+    pub(super) fn candidate(&self, point: &RecoveryPoint<'_>) -> Candidate {
+        Candidate::of(point, self.is_held(point))
+    }
+
+    /// What retention judges at a place.
+    pub(super) fn restorable(&self, seen: Seen<'a>) -> Vec<Candidate> {
+        seen.points().iter().filter(|point| point.is_restorable()).map(|point| self.candidate(point)).collect()
+    }
+
+    /// Whether a point is judged by retention at all: not those of restores, nor what is dated in the future.
+    pub(super) fn is_judged(&self, point: &RecoveryPoint<'_>) -> bool {
+        let is_of_schedules = matches!(point.class, PointClass::Scheduled | PointClass::OnDemand);
+        is_of_schedules && point.cut.max(point.created) <= retention::TOLERANCE.after(self.as_of)
+    }
+}
+
+/// Why each candidate of a place lives; those that are let go are missing.
+pub(super) type Kept = BTreeMap<Id, Vec<KeepReason>>;
+
+/// What one place keeps.
+struct AtPlace {
+    kept: Kept,
+    /// Why the place's own floor does not stand.
+    floor: Option<String>,
+}
+
+impl AtPlace {
+    fn of(view: &View<'_>, place: &Place<'_>, candidates: &[Candidate]) -> Self {
+        let mut kept = Kept::new();
+        let mut floor = None;
+        for retention in place.retentions() {
+            if view.subject.cluster.is_retired {
+                let span = Span::of(&view.subject, retention, view.as_of);
+                let living = candidates.iter().filter(|candidate| !span.is_over(candidate, view.as_of));
+                kept.extend(living.map(|candidate| ((candidate.key, candidate.class), Vec::new())));
+                continue;
+            }
+            let judgements = retention::judge(candidates.iter().copied(), retention, view.current(), view.as_of);
+            floor = floor.or_else(|| safety::count_floor(&judgements, retention));
+            for judgement in judgements {
+                if let Verdict::Keep(reasons) = &judgement.verdict {
+                    let id = (judgement.point.key, judgement.point.class);
+                    kept.entry(id).or_default().extend(reasons.as_slice());
+                }
+            }
+        }
+        Self { kept, floor }
+    }
+}
+
+/// What all places keep.
+pub(super) struct Fates<'a> {
+    at: BTreeMap<&'a str, AtPlace>,
+    /// The newest points of all places together, as many as the policy's floor asks for: one object of each stays.
+    shared: BTreeSet<Id>,
+    /// Why the policy's floor does not stand over all places.
+    floor: Option<String>,
+}
+
+impl<'a> Fates<'a> {
+    /// Judges what lies, or will lie, at each place.
+    pub(super) fn of(view: &View<'a>, candidates: &[(&Place<'a>, Vec<Candidate>)]) -> Self {
+        let at = candidates.iter().map(|(place, own)| (place.name.as_str(), AtPlace::of(view, place, own))).collect();
+        let mut fates = Self { at, shared: BTreeSet::new(), floor: None };
+        // What lies at home alone is judged by the policy's own retention, and its floor with it.
+        let elsewhere = candidates.iter().skip(1).any(|(_, own)| !own.is_empty());
+        if elsewhere && !view.subject.cluster.is_retired {
+            fates.share(view, candidates);
+        }
+        fates
+    }
+
+    fn share(&mut self, view: &View<'a>, candidates: &[(&Place<'a>, Vec<Candidate>)]) {
+        let mut distinct: BTreeMap<Id, Candidate> = BTreeMap::new();
+        for candidate in candidates.iter().flat_map(|(_, own)| own) {
+            distinct.entry((candidate.key, candidate.class)).or_insert(*candidate);
+        }
+        let retention = &view.subject.policy.retention;
+        let judgements = retention::judge(distinct.into_values(), retention, view.current(), view.as_of);
+        self.floor = safety::count_floor(&judgements, retention);
+        let is_of_floor = |verdict: &Verdict| match verdict {
+            Verdict::Keep(reasons) => reasons.as_slice().contains(&KeepReason::Redundancy),
+            Verdict::Expire => false,
+        };
+        let floor = judgements.iter().filter(|judgement| is_of_floor(&judgement.verdict));
+        self.shared = floor.map(|judgement| (judgement.point.key, judgement.point.class)).collect();
+    }
+
+    /// Whether a point must stay at a place.
+    pub(super) fn keeps(&self, place: &Place<'_>, id: Id) -> bool {
+        let kept_at = |at: &AtPlace| at.kept.contains_key(&id);
+        let mut others = self.at.iter().filter(|(name, _)| **name != place.name.as_str());
+        self.at.get(place.name.as_str()).is_some_and(kept_at)
+            || (self.shared.contains(&id) && !others.any(|(_, at)| kept_at(at)))
+    }
+
+    /// Why nothing at all may go from a place: its own floor, or that of all places, does not stand.
+    pub(super) fn floor(&self, place: &Place<'_>) -> Option<&String> {
+        self.at.get(place.name.as_str()).and_then(|at| at.floor.as_ref()).or(self.floor.as_ref())
+    }
+
+    /// The rules that keep a point at a place.
+    pub(super) fn reasons(&self, place: &Place<'_>, id: Id) -> &[KeepReason] {
+        self.at.get(place.name.as_str()).and_then(|at| at.kept.get(&id)).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// Judges what lies at each place that was read.
+pub(super) fn now<'a>(view: &View<'a>) -> Fates<'a> {
+    let candidates: Vec<_> = view.places.known().map(|(place, seen)| (place, view.restorable(seen))).collect();
+    Fates::of(view, &candidates)
+}
+
+/// A snapshot that an action relies on, as it was seen.
+pub(super) fn expected(snapshot: &Snapshot) -> ExpectedSnapshot {
+    ExpectedSnapshot { id: snapshot.id.clone(), disk: snapshot.disk.clone(), generation: snapshot.generation() }
+}

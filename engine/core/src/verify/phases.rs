@@ -1,0 +1,64 @@
+//! The two phases of a delete (INVARIANTS.md 3).
+
+use super::Violation;
+use super::world::{Context, Place};
+use crate::observed::Listing;
+use crate::plan::MarkPoint;
+use jiff::Timestamp;
+
+/// Whether a hold is on a point: its record or a tag says so, of whichever snapshot of it at any place.
+pub(super) fn is_held(context: &Context<'_>, place: &Place<'_>, mark: &MarkPoint) -> bool {
+    let name = mark.point.to_string();
+    let records = context.facts.observed.records.complete();
+    let is_recorded = records.is_some_and(|records| records.holds.contains(&(context.cluster.uid.clone(), mark.point)));
+    let class = mark.snapshots.iter().find_map(|expected| place.find(&expected.id)?.class);
+    let mut snapshots = context.places.iter().flat_map(|place| &place.attempts).flat_map(|attempt| &attempt.snapshots);
+    is_recorded || snapshots.any(|seen| seen.is_held && seen.point == Some(&name) && seen.class == class)
+}
+
+/// 3: a genuine record and its tag, seen by the sweeper, older than both graces; no hold, no lock.
+pub(super) fn check(context: &Context<'_>, place: &Place<'_>, mark: &MarkPoint, violations: &mut Vec<Violation>) {
+    let Listing::Complete(records) = &context.facts.observed.records else { return };
+    let held = is_held(context, place, mark);
+    for expected in &mark.snapshots {
+        let mut fail = |what: &str| {
+            violations.push(context.violation(3, format!("snapshot {}: {what}", expected.id)));
+        };
+        let Some(tombstone) = records.tombstones.get(place.site).and_then(|at_site| at_site.get(&expected.id)) else {
+            fail("it has no tombstone");
+            continue;
+        };
+        let said = &tombstone.content;
+        if !tombstone.is_genuine(&context.facts.observed.keyring) {
+            fail("its tombstone is forged");
+        }
+        let is_elsewhere = said.site != *place.site;
+        if is_elsewhere
+            || said.snapshot != expected.id
+            || said.cluster != context.cluster.uid
+            || said.point != mark.point
+        {
+            fail("its tombstone speaks of something else");
+        }
+        let Some(seen) = place.find(&expected.id) else { continue };
+        if seen.expires.and_then(crate::time::parse_stamp) != Some(said.at) {
+            fail("its tag does not agree with its tombstone");
+        }
+        let Some(sighted) = records.sightings.get(&tombstone.digest()) else {
+            fail("the sweeper has not seen its tombstone");
+            continue;
+        };
+        for grace in [said.grace, context.retention(place).grace] {
+            let over = said.at.max(*sighted).checked_add(grace.signed()).unwrap_or(Timestamp::MAX);
+            if context.facts.as_of < over {
+                fail("its grace is not over");
+            }
+        }
+        if seen.snapshot.locked_until.is_some_and(|until| context.facts.as_of < until) {
+            fail("it is locked");
+        }
+        if held {
+            fail("it is held");
+        }
+    }
+}

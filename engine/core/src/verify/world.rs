@@ -1,0 +1,357 @@
+//! The inputs, indexed once, and each cluster with what lies at its places.
+
+use super::Violation;
+use super::points::{self, Attempt, Seen, State, Whole};
+use super::reference::{self, Kept};
+use super::slots::Slots;
+use crate::capabilities::{Copies, Iaas, Rules};
+use crate::model::{Cluster, CopyPolicy, Desired, NodeRole, Policy, Retention};
+use crate::name::{ClusterUid, InstanceId, PolicyName, SiteName, SnapshotId, SystemId};
+use crate::observed::{DatabaseState, Instance, Listing, Observed, SiteInventory, Snapshot};
+use crate::plan::{Action, Change, Plan};
+use crate::tags::PointKey;
+use crate::time::Duration;
+use jiff::Timestamp;
+use std::cell::OnceCell;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+/// In which a schedule's longest gap is measured.
+pub(super) const GAP_SPAN: Duration = Duration::days(400);
+
+/// The inputs, indexed once.
+pub(super) struct Facts<'a> {
+    pub(super) desired: &'a Desired,
+    pub(super) observed: &'a Observed,
+    pub(super) plan: &'a Plan,
+    pub(super) as_of: Timestamp,
+    pub(super) by_cluster: BTreeMap<&'a ClusterUid, Vec<&'a Change>>,
+    /// The snapshots whose tag claims a uid that the plan changes, by that uid and site.
+    claimed: BTreeMap<&'a str, BTreeMap<&'a SiteName, Vec<&'a Snapshot>>>,
+    /// The snapshots whose tags the plan changes: their tags may claim anything.
+    retagged: BTreeMap<(&'a SiteName, &'a SnapshotId), &'a Snapshot>,
+    instances: BTreeMap<&'a SiteName, HashMap<&'a InstanceId, &'a Instance>>,
+    slots: BTreeMap<&'a PolicyName, [OnceCell<Slots<'a>>; 3]>,
+}
+
+impl<'a> Facts<'a> {
+    pub(super) fn of(plan: &'a Plan, desired: &'a Desired, observed: &'a Observed) -> Self {
+        let mut by_cluster: BTreeMap<&ClusterUid, Vec<&Change>> = BTreeMap::new();
+        let mut named = BTreeSet::new();
+        for change in &plan.changes {
+            by_cluster.entry(&change.cluster).or_default().push(change);
+            if let Action::Tag(tag) = &change.action {
+                named.extend(tag.snapshots.iter().map(|retagged| &retagged.expected.id));
+            }
+        }
+        let uids: Vec<&str> = by_cluster.keys().map(|uid| uid.as_str()).collect();
+        let places: HashMap<&str, usize> = uids.iter().enumerate().map(|(place, uid)| (*uid, place)).collect();
+        let mut claimed: Vec<BTreeMap<&SiteName, Vec<&Snapshot>>> = vec![BTreeMap::new(); uids.len()];
+        let (mut retagged, mut instances) = (BTreeMap::new(), BTreeMap::new());
+        for (site, listing) in &observed.sites {
+            let Listing::Complete(inventory) = listing else { continue };
+            instances.insert(site, inventory.instances.iter().map(|instance| (&instance.id, instance)).collect());
+            for snapshot in &inventory.snapshots {
+                let uid = snapshot.tags.get("backstay-cluster").unwrap_or("");
+                if let Some(place) = places.get(uid) {
+                    claimed[*place].entry(site).or_default().push(snapshot);
+                }
+                if !named.is_empty() && named.contains(&snapshot.id) {
+                    retagged.insert((site, &snapshot.id), snapshot);
+                }
+            }
+        }
+        let claimed = uids.into_iter().zip(claimed).collect();
+        let slots = desired.policies.keys().map(|name| (name, Default::default())).collect();
+        let as_of = plan.basis.as_of;
+        Self { desired, observed, plan, as_of, by_cluster, claimed, retagged, instances, slots }
+    }
+
+    /// A snapshot whose tags the plan changes.
+    pub(super) fn retagged(&self, site: &SiteName, id: &SnapshotId) -> Option<&'a Snapshot> {
+        self.retagged.get(&(site, id)).copied()
+    }
+
+    /// A site that was read to its end.
+    pub(super) fn inventory(&self, site: &SiteName) -> Option<&'a SiteInventory> {
+        self.observed.sites.get(site).and_then(Listing::complete)
+    }
+
+    pub(super) fn instance(&self, site: &SiteName, id: &InstanceId) -> Option<&'a Instance> {
+        self.instances.get(site)?.get(id).copied()
+    }
+
+    /// The rules of a declared site.
+    pub(super) fn rules(&self, site: &SiteName) -> Option<&'static Rules> {
+        self.desired.sites.get(site).map(|site| Iaas::of(site).rules())
+    }
+
+    /// A policy's slots: one walk for all of its clusters.
+    pub(super) fn slots(&self, policy: &'a Policy, span: Span) -> &Slots<'a> {
+        let (place, length) = match span {
+            Span::Latest => (0, Duration::ZERO),
+            Span::GraceAndADay => (1, span_of_due_deletes(policy)),
+            Span::Gaps => (2, GAP_SPAN),
+        };
+        let cell = self.slots.get(&policy.name).map(|cells| &cells[place]);
+        cell.expect("every policy is declared").get_or_init(|| Slots::of(&policy.schedule, self.as_of, length))
+    }
+}
+
+/// How far back slots are needed.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Span {
+    /// For the latest one.
+    Latest,
+    /// For how many due deletes a day may bring.
+    GraceAndADay,
+    /// For the longest gap.
+    Gaps,
+}
+
+/// The past grace plus one day.
+pub(super) fn span_of_due_deletes(policy: &Policy) -> Duration {
+    Duration::seconds(policy.retention.grace.as_seconds() + Duration::days(1).as_seconds())
+}
+
+/// What a site is to a cluster.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Role<'a> {
+    /// It lives there.
+    Home,
+    /// Its policy wants copies there.
+    Copy(&'a CopyPolicy),
+    /// Neither, and genuine snapshots of it lie there.
+    Former,
+}
+
+/// What of a cluster lies at one site that was read to its end.
+pub(super) struct Place<'a> {
+    pub(super) site: &'a SiteName,
+    pub(super) role: Role<'a>,
+    pub(super) inventory: &'a SiteInventory,
+    pub(super) attempts: Vec<Attempt<'a>>,
+    /// What claims to be the cluster's, and is not, or belongs to no attempt.
+    strangers: Vec<Seen<'a>>,
+}
+
+impl<'a> Place<'a> {
+    /// The points here that can be restored.
+    pub(super) fn whole(&self) -> impl Iterator<Item = &Whole<'a>> {
+        self.in_state(State::Whole)
+    }
+
+    /// The points here of which every part is there, and some are not ready yet.
+    pub(super) fn being_made(&self) -> impl Iterator<Item = &Whole<'a>> {
+        self.in_state(State::BeingMade)
+    }
+
+    fn in_state(&self, state: State) -> impl Iterator<Item = &Whole<'a>> {
+        let in_state = self.attempts.iter().filter(move |attempt| attempt.state == state);
+        in_state.filter_map(|attempt| attempt.facts.as_ref())
+    }
+
+    /// Everything that claims to be the cluster's.
+    pub(super) fn snapshots(&self) -> impl Iterator<Item = &Seen<'a>> {
+        self.attempts.iter().flat_map(|attempt| &attempt.snapshots).chain(&self.strangers)
+    }
+
+    pub(super) fn find(&self, id: &SnapshotId) -> Option<&Seen<'a>> {
+        self.snapshots().find(|seen| seen.snapshot.id == *id)
+    }
+
+    pub(super) fn attempt(&self, key: PointKey, class: &str) -> Option<&Attempt<'a>> {
+        let name = key.to_string();
+        self.attempts.iter().find(|attempt| attempt.point == name && attempt.class == class)
+    }
+}
+
+/// One cluster with what was seen of it.
+pub(super) struct Context<'a> {
+    pub(super) facts: &'a Facts<'a>,
+    pub(super) cluster: &'a Cluster,
+    pub(super) policy: &'a Policy,
+    /// Home, copy sites and former sites, as far as they were read to their end.
+    pub(super) places: Vec<Place<'a>>,
+    /// What the plan would make, by the site where.
+    hoped: Vec<(&'a SiteName, Whole<'static>)>,
+}
+
+impl<'a> Context<'a> {
+    pub(super) fn of(facts: &'a Facts<'a>, cluster: &'a Cluster) -> Self {
+        let policy = facts.desired.policy_of(cluster);
+        let mut places = Vec::new();
+        for (site, listing) in &facts.observed.sites {
+            let Listing::Complete(inventory) = listing else { continue };
+            let claimed = facts.claimed.get(cluster.uid.as_str()).and_then(|by_site| by_site.get(site));
+            let seen: Vec<Seen<'_>> =
+                claimed.into_iter().flatten().map(|s| Seen::of(s, inventory, &facts.observed.keyring)).collect();
+            let role = match policy.copies.iter().find(|copy| copy.site == *site) {
+                _ if *site == cluster.site => Role::Home,
+                Some(copy) => Role::Copy(copy),
+                None if seen.iter().any(|seen| seen.is_genuine) => Role::Former,
+                None => continue,
+            };
+            let (attempts, strangers) = points::attempts(seen);
+            places.push(Place { site, role, inventory, attempts, strangers });
+        }
+        let mut context = Self { facts, cluster, policy, places, hoped: Vec::new() };
+        context.hold();
+        context.hope();
+        context
+    }
+
+    /// A hold is on the point, wherever it lies and whatever says so: its record, or the tag of any snapshot of it.
+    fn hold(&mut self) {
+        let snapshots = self.places.iter().flat_map(|place| &place.attempts).flat_map(|a| &a.snapshots);
+        let tagged: BTreeSet<(&str, &str)> =
+            snapshots.filter(|seen| seen.is_held).filter_map(|seen| Some((seen.point?, seen.class?))).collect();
+        let holds = self.facts.observed.records.complete().map(|records| &records.holds);
+        let uid = &self.cluster.uid;
+        for attempt in self.places.iter_mut().flat_map(|place| &mut place.attempts) {
+            if let Some(whole) = &mut attempt.facts {
+                let is_recorded = holds.is_some_and(|h| !h.is_empty() && h.contains(&(uid.clone(), whole.key)));
+                whole.held |= is_recorded || tagged.contains(&(attempt.point, attempt.class));
+            }
+        }
+    }
+
+    fn hope(&mut self) {
+        let now = self.facts.as_of;
+        for change in self.changes() {
+            match &change.action {
+                Action::Create(create) => self.hoped.push((&change.site, Whole::of_create(create, now))),
+                Action::Copy(copy) => self.hoped.push((&change.site, Whole::of_copy(copy, now))),
+                Action::Tag(_) | Action::Lock(_) | Action::Expire(_) | Action::Revive(_) | Action::Delete(_) => {}
+            }
+        }
+    }
+
+    /// What the plan does to this cluster.
+    pub(super) fn changes(&self) -> impl Iterator<Item = &'a Change> + use<'a> {
+        self.facts.by_cluster.get(&self.cluster.uid).into_iter().flatten().copied()
+    }
+
+    pub(super) fn violation(&self, invariant: u8, what: impl Into<String>) -> Violation {
+        Violation { invariant, cluster: self.cluster.uid.clone(), what: what.into() }
+    }
+
+    pub(super) fn place(&self, site: &SiteName) -> Option<&Place<'a>> {
+        self.places.iter().find(|place| place.site == site)
+    }
+
+    pub(super) fn home(&self) -> Option<&Place<'a>> {
+        self.place(&self.cluster.site)
+    }
+
+    /// The copies that lie at a site of their own.
+    pub(super) fn copies(&self) -> impl Iterator<Item = &'a CopyPolicy> + use<'a> {
+        let (home, is_placed) = (&self.cluster.site, self.is_placed_at_creation());
+        self.policy.copies.iter().filter(move |copy| copy.site != *home && !is_placed)
+    }
+
+    /// Whether the one object is placed when it is made: then it is its own copy.
+    pub(super) fn is_placed_at_creation(&self) -> bool {
+        self.facts.rules(&self.cluster.site).is_some_and(|rules| rules.copies == Copies::PlacedAtCreation)
+    }
+
+    /// The retention of what lies at a place.
+    pub(super) fn retention<'r>(&'r self, place: &'r Place<'_>) -> &'r Retention {
+        match place.role {
+            Role::Home | Role::Former => &self.policy.retention,
+            Role::Copy(copy) => &copy.retention,
+        }
+    }
+
+    /// The points of a place, once those that are planned and being made are there, if `soon`.
+    pub(super) fn points_at<'p>(&'p self, place: &'p Place<'a>, soon: bool) -> Vec<&'p Whole<'a>> {
+        let mut points: Vec<&Whole<'_>> = place.whole().collect();
+        if soon {
+            points.extend(place.being_made());
+            points.extend(self.hoped.iter().filter(|(site, _)| *site == place.site).map(|(_, whole)| whole));
+        }
+        points
+    }
+
+    /// The points of a place, and those of others that it lacks, each point once.
+    fn with_others<'p>(
+        &'p self,
+        place: Option<&'p Place<'a>>,
+        soon: bool,
+        is_other: impl Fn(Role<'_>) -> bool,
+    ) -> Vec<&'p Whole<'a>> {
+        let mut points = place.map_or_else(Vec::new, |place| self.points_at(place, soon));
+        let others = |role: fn(Role<'_>) -> bool| {
+            self.places.iter().filter(move |other| role(other.role)).filter(|other| is_other(other.role))
+        };
+        // Home first: where a point lies at several other places, home's snapshots speak for it.
+        for other in others(|role| role == Role::Home).chain(others(|role| role != Role::Home)) {
+            let found = self.points_at(other, soon);
+            let known: BTreeSet<_> = points.iter().map(|point| point.rank()).collect();
+            let is_known = |point: &Whole<'_>| known.contains(&point.rank()) && points.iter().any(|p| p.is_same(point));
+            let new: Vec<&Whole<'_>> = found.into_iter().filter(|point| !is_known(point)).collect();
+            points.extend(new);
+        }
+        points
+    }
+
+    /// Every point that can be restored from anywhere (`soon`: or that could be, if all goes well), each once.
+    pub(super) fn everywhere(&self, soon: bool) -> Vec<&Whole<'a>> {
+        self.with_others(self.home(), soon, |_| true)
+    }
+
+    /// What may not go from a place.
+    ///
+    /// A copy site's retention counts what lies there. The policy's counts what lies at home and at former sites together, each
+    /// point once: a former site drains as new points are made at home. An object that is its own copy lives as long as
+    /// either retention wants it.
+    pub(super) fn kept_at(&self, place: &Place<'a>, soon: bool) -> Kept {
+        match place.role {
+            Role::Copy(copy) => self.kept(&self.points_at(place, soon), &copy.retention),
+            Role::Home | Role::Former => {
+                let points = self.with_others(Some(place), soon, |role| !matches!(role, Role::Copy(_)));
+                let own = self.kept(&points, &self.policy.retention);
+                let is_placed = self.is_placed_at_creation();
+                let also = self.policy.copies.iter().filter(|_| is_placed);
+                also.fold(own, |kept, copy| kept.or(self.kept(&points, &copy.retention)))
+            }
+        }
+    }
+
+    /// What a copy site's retention would keep, had it everything that can be restored from anywhere.
+    pub(super) fn wanted_at(&self, copy: &CopyPolicy) -> Kept {
+        let points = self.with_others(self.place(&copy.site), false, |_| true);
+        self.kept(&points, &copy.retention)
+    }
+
+    fn kept(&self, points: &[&Whole<'a>], retention: &Retention) -> Kept {
+        let now = self.facts.as_of;
+        if self.cluster.is_retired {
+            let slots = self.facts.slots(self.policy, Span::Gaps);
+            let span = reference::longest_span(retention, slots.longest_gap(&self.cluster.uid, GAP_SPAN));
+            return reference::kept_of_retired(points, span, now);
+        }
+        reference::kept(points, retention, self.current_system().unwrap_or(None), now)
+    }
+
+    /// The system identifier that the cluster's servers agree on: `Err` when they do not, or none can tell and one should.
+    ///
+    /// Where home is unknown nothing goes at all, so that nobody asks.
+    pub(super) fn current_system(&self) -> Result<Option<SystemId>, &'static str> {
+        let mut told: BTreeSet<SystemId> = BTreeSet::new();
+        let mut is_silent = false;
+        for node in self.cluster.nodes.iter().filter(|node| node.role == NodeRole::Postgres) {
+            match self.facts.instance(&self.cluster.site, &node.instance).map(|instance| &instance.database) {
+                Some(DatabaseState::Known(status)) => {
+                    told.insert(status.system);
+                }
+                Some(DatabaseState::NotObservable) => {}
+                Some(DatabaseState::Unreachable { .. }) | None => is_silent = true,
+            }
+        }
+        match told.len() {
+            0 if is_silent => Err("no server tells the current system identifier"),
+            0 | 1 => Ok(told.pop_first()),
+            _ => Err("the servers have different system identifiers"),
+        }
+    }
+}
