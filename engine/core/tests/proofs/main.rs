@@ -10,6 +10,7 @@ mod copies;
 mod files;
 mod kit;
 mod monotone;
+mod over_places;
 mod places;
 mod properties;
 mod refused;
