@@ -3,7 +3,7 @@
 use super::lab::{Lab, Point, SYSTEM, UPGRADED, time};
 use backstay_core::model::{ConsistencyWanted, Keep, Limit, Policy, Retention, SourcePreference};
 use backstay_core::name::{SiteName, SnapshotId};
-use backstay_core::observed::{DatabaseRole, DatabaseState, DiskRole, Listing, Readiness, RecentDelete};
+use backstay_core::observed::{DatabaseRole, DatabaseState, DiskRole, Readiness, RecentDelete};
 use backstay_core::plan::Cause;
 use backstay_core::schedule::Schedule;
 use backstay_core::seal::SealKey;
