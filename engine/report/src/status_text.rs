@@ -120,6 +120,8 @@ pub fn cluster_text(status: &ClusterStatus, as_of: Timestamp, paint: Paint) -> S
         let gap = (WIDTH + 2).saturating_sub(left.len() + right.len());
         let _ = writeln!(out, "  {}", paint.dim(&format!("{left}{}{right}", " ".repeat(gap))));
     }
+    // Where all lies at home, that needs no column.
+    let is_spread = status.points.iter().any(|point| point.places != [status.site.clone()]);
     let rows: Vec<Vec<String>> = status
         .points
         .iter()
@@ -131,7 +133,16 @@ pub fn cluster_text(status: &ClusterStatus, as_of: Timestamp, paint: Paint) -> S
                 ("restorable", false, _) => format!("kept by {}", kept.join(", ")),
                 _ => String::new(),
             };
-            vec![brief(point.cut), point.point.to_string(), point.class.to_string(), point.state.to_owned(), why]
+            let mut cells =
+                vec![brief(point.cut), point.point.to_string(), point.class.to_string(), point.state.to_owned()];
+            if is_spread {
+                cells.push(match point.places.as_slice() {
+                    [one] => one.to_string(),
+                    several => format!("{} sites", several.len()),
+                });
+            }
+            cells.push(why);
+            cells
         })
         .collect();
     out.push('\n');

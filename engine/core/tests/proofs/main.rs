@@ -15,6 +15,7 @@ mod kit;
 mod leftovers;
 mod locks;
 mod monotone;
+mod over_places;
 mod places;
 mod properties;
 mod refused;
