@@ -168,9 +168,11 @@ fn remove(
         snapshots: point.parts.iter().map(|part| expected(part.snapshot.snapshot())).collect(),
     };
     let mark = tombstones::of(point, &cluster.uid, place.name, world.records(), &world.observed.keyring);
+    if !is_quiet(point, as_of) {
+        return Ok(());
+    }
     let full = match mark {
         Mark::Full(full) => full,
-        Mark::None | Mark::Partial if !is_quiet(point, as_of) => return Ok(()),
         Mark::None | Mark::Partial => {
             may(&safety.no_marks)?;
             let expire = Action::Expire(mark_point(grace));
