@@ -7,6 +7,10 @@ use crate::model::{LockMode, Provider, ProviderKind, Site};
 use crate::time::Duration;
 use std::fmt;
 
+mod budget;
+
+pub use budget::{Allowance, Budget, CallClass};
+
 /// Whose rules a site follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Iaas {
@@ -93,6 +97,17 @@ pub struct Rules {
     pub group: Option<u32>,
     /// For how long after a call a listing may not show it yet (INVARIANTS.md 9).
     pub consistency_horizon: Duration,
+    /// How many items a page of a listing has at most.
+    pub page_size: u32,
+    /// How many calls are answered in a time: what a call of a class takes from.
+    pub budgets: &'static [Budget],
+}
+
+impl Rules {
+    /// Every budget that a call of this class takes from.
+    pub fn budgets_of(&self, class: CallClass) -> impl Iterator<Item = &'static Budget> {
+        self.budgets.iter().filter(move |budget| budget.counts(class))
+    }
 }
 
 /// How a point comes to lie in another site.
@@ -146,10 +161,13 @@ static AWS: Rules = Rules {
     snapshots_per_site: Some(100_000),
     group: Some(40),
     consistency_horizon: Duration::minutes(5),
+    page_size: 1_000,
+    budgets: &budget::AWS,
 };
 
 /// CLOUDS.md 2.5, 2.7. `Unlocked` is our governance, `Locked` our compliance. Its longest lock is not documented (CLOUDS.md 8): the
-/// one of the other clouds.
+/// one of the other clouds. A listing's pages are as long as Azure likes; 200 is ours, and careful. Three pending snapshots is the limit of
+/// Premium SSD v2 and Ultra disks; the others have none.
 static AZURE: Rules = Rules {
     copies: Copies::Queued { parallel: 100, in_order: true },
     lock: Some(LockRules { modes: &[LockMode::Governance, LockMode::Compliance], longest: Duration::days(36_500) }),
@@ -160,6 +178,8 @@ static AZURE: Rules = Rules {
     snapshots_per_site: None,
     group: None,
     consistency_horizon: Duration::minutes(5),
+    page_size: 200,
+    budgets: &budget::AZURE,
 };
 
 /// CLOUDS.md 3.2, 3.5. No copy and no lock in v1. Instant snapshot groups are a preview: no group.
@@ -173,6 +193,8 @@ static GCP: Rules = Rules {
     snapshots_per_site: None,
     group: None,
     consistency_horizon: Duration::minutes(1),
+    page_size: 500,
+    budgets: &budget::GCP,
 };
 
 /// CLOUDS.md 4.2, 4.3, 4.5. The number of parallel copies is not documented (CLOUDS.md 8): five is ours, and careful.
@@ -186,6 +208,8 @@ static ALIBABA: Rules = Rules {
     snapshots_per_site: None,
     group: Some(16),
     consistency_horizon: Duration::minutes(5),
+    page_size: 100,
+    budgets: &budget::ALIBABA,
 };
 
 /// Directories: whatever the file system does is done when the call returns.
@@ -199,4 +223,6 @@ static LOCAL: Rules = Rules {
     snapshots_per_site: None,
     group: None,
     consistency_horizon: Duration::ZERO,
+    page_size: u32::MAX,
+    budgets: &[],
 };
