@@ -42,6 +42,10 @@ text!(
     Length, "length of time", "a whole number and a unit: 45s, 90m, 8h, 14d or 2w", "^[0-9]+(s|m|h|d|w)$", ["8h", "14d"]
 );
 text!(
+    /// A share in percent.
+    Percent, "percentage", "a share in percent: 2%, 0.5%", "^(100|[0-9]{1,2}(\\.[0-9]{1,6})?)%$", ["2%", "0.5%"]
+);
+text!(
     /// A name that people choose.
     Name, "name",
     "lowercase letters, digits, `-`, `_` and `.`, at most 63, starting and ending with a letter or digit",

@@ -4,8 +4,9 @@ use super::known::Known;
 use super::report::{Reader, Report};
 use crate::diagnostic::{Diagnostic, quote};
 use crate::document::policy::{ConsistencyName, EncryptionName, PolicySpec, RetentionSpec, ScheduleSpec, SourceName};
+use crate::document::text::Percent;
 use crate::document::{Document, Spec, Spot, nearest};
-use crate::model::{ConsistencyWanted, Keep, Policy, Retention, SourcePreference};
+use crate::model::{ConsistencyWanted, Keep, Policy, Rates, Retention, Share, SourcePreference};
 use crate::name::PolicyName;
 use crate::schedule::{Cron, Schedule};
 use crate::time::Duration;
@@ -64,7 +65,19 @@ fn one(reader: &mut Reader<'_, '_, '_>, spec: &PolicySpec) -> Option<Policy> {
         lock: None,
         encryption_required: spec.encryption == Some(EncryptionName::Required),
         max_age,
+        rates: rates(spec),
     })
+}
+
+/// What forecasts reckon with. The schema takes only shares.
+fn rates(spec: &PolicySpec) -> Rates {
+    let spec = spec.forecast.clone().unwrap_or_default();
+    let share = |text: Option<Percent>| text.and_then(|text| Share::parse(text.as_str()));
+    let usual = Rates::default();
+    Rates {
+        change_per_day: share(spec.change_per_day).unwrap_or(usual.change_per_day),
+        used: share(spec.used).unwrap_or(usual.used),
+    }
 }
 
 fn refuse_what_comes_later(reader: &mut Reader<'_, '_, '_>, spec: &PolicySpec) {

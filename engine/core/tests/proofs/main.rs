@@ -7,6 +7,7 @@ mod support;
 
 mod blast_radius;
 mod files;
+mod forecast;
 mod kit;
 mod monotone;
 mod properties;
