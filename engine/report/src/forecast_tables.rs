@@ -71,6 +71,10 @@ pub(crate) fn warnings(forecast: &Forecast) -> Vec<String> {
         let (most, quota) = (number(site.most_snapshots), number(u64::from(quota)));
         Some(format!("site {} would hold {most} snapshots, and its account may have {quota}", site.site))
     });
+    let unexplained = forecast.sites.iter().filter(|site| site.unexplained > 0).map(|site| {
+        let snapshots = plural(usize::try_from(site.unexplained).unwrap_or(usize::MAX), "snapshot");
+        format!("site {}: no readable document explains {snapshots}; they stay as they are, and are counted", site.site)
+    });
     let budgets = forecast.sites.iter().flat_map(|site| {
         let over = site.budgets.iter().filter(|budget| budget.calls > budget.allowed);
         over.map(|budget| {
@@ -94,7 +98,7 @@ pub(crate) fn warnings(forecast: &Forecast) -> Vec<String> {
         let clusters = plural(policy.window.without, "cluster");
         format!("policy {}: {clusters} without any restorable point at the end", policy.policy)
     });
-    unknown.chain(quotas).chain(budgets).chain(held).chain(without).collect()
+    unknown.chain(quotas).chain(unexplained).chain(budgets).chain(held).chain(without).collect()
 }
 
 fn reason(text: &str) -> String {
@@ -107,29 +111,31 @@ fn reason(text: &str) -> String {
 
 /// All tables, in their order.
 pub(crate) fn tables(forecast: &Forecast) -> Vec<Table> {
+    if forecast.sites.is_empty() {
+        return Vec::new();
+    }
     vec![days(forecast), policies(forecast), sites(forecast), budgets(forecast)]
 }
 
 fn days(forecast: &Forecast) -> Table {
     // Several days in one row where there are many: their changes are added up, and the last one's level is told.
     let together = forecast.days.len().div_ceil(MOST_ROWS).max(1);
+    let (has_copies, has_prices) = (forecast.total.copied > 0, forecast.total.cost.is_some());
     let rows = forecast.days.chunks(together).filter_map(|days| {
         let last = days.last()?;
         let sum = |of: fn(&Day) -> u64| number(days.iter().map(of).sum());
         let first = days.first()?.date;
         let date = if together == 1 { first.to_string() } else { format!("{first} to {}", last.date) };
-        Some(vec![
-            date,
-            sum(|day| day.made),
-            sum(|day| day.copied),
-            sum(|day| day.marked),
-            sum(Day::all_deleted),
-            number(last.living),
-            stored(last.bytes),
-            last.cost_per_month.map_or_else(|| "-".to_owned(), money),
-        ])
+        let mut row = vec![date, sum(|day| day.made)];
+        row.extend(has_copies.then(|| sum(|day| day.copied)));
+        row.extend([sum(|day| day.marked), sum(Day::all_deleted), number(last.living), stored(last.bytes)]);
+        row.extend(has_prices.then(|| last.cost_per_month.map_or_else(|| "-".to_owned(), money)));
+        Some(row)
     });
-    let head = vec!["DAY", "MADE", "COPIED", "MARKED", "DELETED", "POINTS", "STORED", "COST A MONTH"];
+    let mut head = vec!["DAY", "MADE"];
+    head.extend(has_copies.then_some("COPIED"));
+    head.extend(["MARKED", "DELETED", "POINTS", "STORED"]);
+    head.extend(has_prices.then_some("COST A MONTH"));
     Table::new("By day, in UTC; levels as it ends", head, rows.collect())
 }
 
@@ -152,8 +158,8 @@ fn policies(forecast: &Forecast) -> Table {
         "POLICY",
         "CLUSTERS",
         "POINTS",
-        "REACHES BACK",
-        "MEDIAN",
+        "SHORTEST REACH",
+        "MEDIAN REACH",
         "LARGEST GAP",
         "WORST GAP",
         "CHANGE A DAY",
@@ -177,14 +183,13 @@ fn sites(forecast: &Forecast) -> Table {
         vec![
             site.site.to_string(),
             format!("{} to {}", number(site.snapshots_before), number(site.snapshots)),
-            number(site.unexplained),
             format!("{} to {}", stored(site.bytes_before), stored(site.bytes)),
             cost(site.cost),
             cost(site.cost_per_month),
             number(site.calls.values().sum()),
         ]
     });
-    let head = vec!["SITE", "SNAPSHOTS", "UNEXPLAINED", "STORED", "COST UNTIL THEN", "COST A MONTH THEN", "CALLS"];
+    let head = vec!["SITE", "SNAPSHOTS", "STORED", "COST UNTIL THEN", "COST A MONTH THEN", "CALLS"];
     Table::new("By site", head, rows.collect())
 }
 
@@ -201,7 +206,7 @@ fn budgets(forecast: &Forecast) -> Table {
             brief(budget.hour),
             number(budget.calls),
             number(budget.allowed),
-            format!("{:.1}%", budget.percent()),
+            if budget.percent() < 0.1 { "below 0.1%".to_owned() } else { format!("{:.1}%", budget.percent()) },
         ]
     });
     let head = vec!["SITE", "BUDGET OF CALLS", "BUSIEST HOUR", "CALLS", "ALLOWED", "USED"];

@@ -63,6 +63,9 @@ fn table(table: &Table, paint: Paint, out: &mut String) {
 /// Storage over the days, and one cluster of each policy with its points on one line of time.
 pub(crate) fn drawn(forecast: &Forecast, paint: Paint) -> String {
     let mut out = String::new();
+    if forecast.sites.is_empty() {
+        return out;
+    }
     let bytes: Vec<u64> = forecast.days.iter().map(|day| day.bytes).collect();
     if let (Some(first), Some(last)) = (forecast.days.first(), forecast.days.last()) {
         let drawn = bars(&bytes);

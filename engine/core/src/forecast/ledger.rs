@@ -95,7 +95,7 @@ impl Ledger {
     }
 
     pub(super) fn begin(&mut self, lives: &[Life], still: &BTreeMap<SiteName, Still>) {
-        self.before = Level::of(lives, still, self.midnight);
+        self.before = Level::of(lives, still, self.from);
         self.filled =
             lives.iter().map(|life| vec![None; super::life::rules_of(&life.policy.retention).len()]).collect();
     }
@@ -115,13 +115,13 @@ impl Ledger {
         }
     }
 
-    /// Ends the day, at an instant.
-    pub(super) fn close(&mut self, at: Timestamp, lives: &[Life], still: &BTreeMap<SiteName, Still>) {
-        // What ends exactly at midnight has no day after it.
-        let is_empty = at >= self.until && self.midnight == Duration::days(1).after(at) && !self.days.is_empty();
-        if is_empty && self.today.is_quiet() {
-            return;
-        }
+    /// Ends the last day, and those without a run before it.
+    pub(super) fn close_last(&mut self, lives: &[Life], still: &BTreeMap<SiteName, Still>) {
+        self.close_days_before(Duration::seconds(1).before(self.until), lives, still);
+        self.close(self.until, lives, still);
+    }
+
+    fn close(&mut self, at: Timestamp, lives: &[Life], still: &BTreeMap<SiteName, Still>) {
         let mut today = std::mem::take(&mut self.today);
         today.level = Level::of(lives, still, at);
         for (life, rules) in lives.iter().zip(&mut self.filled) {
@@ -171,13 +171,6 @@ impl Ledger {
             held.lives.insert(index, weight);
             held.last = at;
         }
-    }
-}
-
-impl DayBook {
-    fn is_quiet(&self) -> bool {
-        let deleted: f64 = self.deleted.values().sum();
-        self.made + self.copied + self.marked + self.revived + deleted == 0.0
     }
 }
 

@@ -42,7 +42,7 @@ use jiff::Timestamp;
 pub struct Assumptions {
     /// When the first run is: now.
     pub from: Timestamp,
-    /// The end.
+    /// The end: the last run comes before it.
     pub until: Timestamp,
     /// How often Backstay runs.
     pub every: Duration,

@@ -46,7 +46,7 @@ pub struct Basis {
     pub origin: Origin,
     /// The first run.
     pub from: Timestamp,
-    /// The end.
+    /// The end: runs come before it.
     pub until: Timestamp,
     /// The time between two runs.
     pub every: Duration,

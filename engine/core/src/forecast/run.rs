@@ -90,7 +90,7 @@ impl<'a> Walk<'a> {
         for life in &mut self.lives {
             life.account_until(until);
         }
-        self.ledger.close(until, &self.lives, &self.still);
+        self.ledger.close_last(&self.lives, &self.still);
         Ok(())
     }
 
@@ -157,10 +157,9 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// How many runs there are: one at the beginning, and one after each whole interval.
+/// How many runs there are before the end: one at the beginning, and one after each whole interval.
 pub(super) fn runs(assumptions: &Assumptions) -> u64 {
-    let length = Duration::between(assumptions.from, assumptions.until).as_seconds();
-    length / assumptions.every.as_seconds().max(1) + 1
+    run_at(assumptions.from, assumptions.every, assumptions.until)
 }
 
 /// The number of the first run at or after an instant.
