@@ -6,6 +6,8 @@ mod drawn;
 mod fold;
 mod forecast_md;
 mod forecast_tables;
+#[cfg(test)]
+mod forecast_tests;
 mod forecast_text;
 mod json;
 mod paint;
