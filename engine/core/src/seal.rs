@@ -11,7 +11,7 @@ use data_encoding::{BASE32_NOPAD, HEXLOWER};
 use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// The key that seals. Its bytes appear in no log, tag or error.
@@ -166,58 +166,32 @@ impl From<PublicKey> for String {
 
 /// The public keys by which seals are checked: a set, so that keys rotate.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Keyring {
-    keys: BTreeMap<KeyId, PublicKey>,
-    /// Digests of what was checked and found right once: see [`Keyring::learn_snapshot`]. Never written, never read.
-    #[serde(skip)]
-    learnt: BTreeSet<[u8; 32]>,
-}
+pub struct Keyring(BTreeMap<KeyId, PublicKey>);
 
 impl Keyring {
     /// A keyring of these keys.
     #[must_use]
     pub fn new(keys: impl IntoIterator<Item = PublicKey>) -> Self {
-        let keys = keys.into_iter().map(|key| (KeyId::of(&key.0), key)).collect();
-        Self { keys, learnt: BTreeSet::new() }
+        Self(keys.into_iter().map(|key| (KeyId::of(&key.0), key)).collect())
     }
 
     /// Adds a key beside those that are there.
     pub(crate) fn add(&mut self, key: PublicKey) {
-        self.keys.insert(KeyId::of(&key.0), key);
-    }
-
-    /// Checks a snapshot's seal now, and remembers it where it is right: a forecast looks at the same seals some hundred times.
-    ///
-    /// What is remembered is this signature of this key over these facts: any other is checked in full.
-    pub(crate) fn learn_snapshot(&mut self, place: &Place<'_>, snapshot: &Snapshot) {
-        if let Ok((key, signature)) = signature_of(snapshot) {
-            self.learn(&key, Purpose::Snapshot, &sealed_message(place, snapshot), &signature);
-        }
-    }
-
-    /// The same for any signature.
-    pub(crate) fn learn(&mut self, key: &KeyId, purpose: Purpose, message: &[u8], signature: &str) {
-        if self.accepts(key, purpose, message, signature) {
-            self.learnt.insert(digest_of(key, purpose, message, signature));
-        }
+        self.0.insert(KeyId::of(&key.0), key);
     }
 
     /// Whether it has no key at all: before the first apply.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.keys.is_empty()
+        self.0.is_empty()
     }
 
     /// Whether `signature` is this key's over the message, for this purpose.
     #[must_use]
     pub fn accepts(&self, key: &KeyId, purpose: Purpose, message: &[u8], signature: &str) -> bool {
-        let Some(public) = self.keys.get(key) else {
+        let Some(public) = self.0.get(key) else {
             return false;
         };
-        if !self.learnt.is_empty() && self.learnt.contains(&digest_of(key, purpose, message, signature)) {
-            return true;
-        }
         let upper = signature.to_ascii_uppercase();
         let strictly_lower = signature.bytes().all(|b| !b.is_ascii_uppercase());
         BASE32_NOPAD
@@ -227,15 +201,6 @@ impl Keyring {
             .and_then(|bytes| Signature::from_slice(&bytes).ok())
             .is_some_and(|signature| public.0.verify_strict(&with_purpose(purpose, message), &signature).is_ok())
     }
-}
-
-fn digest_of(key: &KeyId, purpose: Purpose, message: &[u8], signature: &str) -> [u8; 32] {
-    let mut hash = Sha256::new();
-    hash.update(&key.0);
-    hash.update(signature.len().to_be_bytes());
-    hash.update(signature);
-    hash.update(with_purpose(purpose, message));
-    hash.finalize().into()
 }
 
 fn lowercase_base32(bytes: &[u8]) -> String {
@@ -256,17 +221,6 @@ pub enum NotOurs {
     Forged,
 }
 
-/// The key id and the signature in a snapshot's tags.
-fn signature_of(snapshot: &Snapshot) -> Result<(KeyId, String), NotOurs> {
-    let (Some(first), Some(second)) = (snapshot.tags.get(tags::SEAL_1), snapshot.tags.get(tags::SEAL_2)) else {
-        return Err(NotOurs::Unsealed);
-    };
-    let Some((key, first)) = first.split_at_checked(KeyId::LENGTH) else {
-        return Err(NotOurs::Forged);
-    };
-    Ok((KeyId(key.to_owned()), format!("{first}{second}")))
-}
-
 /// A snapshot that Backstay proved to be its own.
 #[derive(Debug, Clone, Copy)]
 pub struct OwnedSnapshot<'a>(&'a Snapshot);
@@ -274,10 +228,17 @@ pub struct OwnedSnapshot<'a>(&'a Snapshot);
 impl<'a> OwnedSnapshot<'a> {
     /// Checks a snapshot's seal against its immutable facts.
     pub fn check(place: &Place<'_>, snapshot: &'a Snapshot, keyring: &Keyring) -> Result<Self, NotOurs> {
-        let (key, signature) = signature_of(snapshot)?;
-        if !keyring.keys.contains_key(&key) {
+        let (Some(first), Some(second)) = (snapshot.tags.get(tags::SEAL_1), snapshot.tags.get(tags::SEAL_2)) else {
+            return Err(NotOurs::Unsealed);
+        };
+        let Some((key, first)) = first.split_at_checked(KeyId::LENGTH) else {
+            return Err(NotOurs::Forged);
+        };
+        let key = KeyId(key.to_owned());
+        if !keyring.0.contains_key(&key) {
             return Err(NotOurs::UnknownKey(key));
         }
+        let signature = format!("{first}{second}");
         if keyring.accepts(&key, Purpose::Snapshot, &sealed_message(place, snapshot), &signature) {
             Ok(Self(snapshot))
         } else {
@@ -352,25 +313,6 @@ mod tests {
         assert_eq!(OwnedSnapshot::check(&place, &unsealed, &keyring).unwrap_err(), NotOurs::Unsealed);
         let stranger = Keyring::new([SealKey::from_seed(&[8; 32]).public()]);
         assert!(matches!(OwnedSnapshot::check(&place, &snapshot, &stranger), Err(NotOurs::UnknownKey(_))));
-    }
-
-    #[test]
-    fn what_was_learnt_vouches_for_itself_alone() {
-        let key = SealKey::from_seed(&[7; 32]);
-        let mut keyring = Keyring::new([key.public()]);
-        let account = AccountId::new("111122223333").unwrap();
-        let place = Place { provider: ProviderKind::Sim, account: &account };
-        let snapshot = sealed(&key, &place);
-        keyring.learn_snapshot(&place, &snapshot);
-        assert!(OwnedSnapshot::check(&place, &snapshot, &keyring).is_ok());
-        let mut changed = snapshot.clone();
-        changed.tags.insert(tags::CUT, "20261124t080000z");
-        keyring.learn_snapshot(&place, &changed);
-        assert_eq!(OwnedSnapshot::check(&place, &changed, &keyring).unwrap_err(), NotOurs::Forged);
-        assert_eq!(keyring.learnt.len(), 1);
-        let written = serde_json::to_string(&keyring).unwrap();
-        assert_eq!(written, serde_json::to_string(&Keyring::new([key.public()])).unwrap());
-        assert!(serde_json::from_str::<Keyring>(&written).unwrap().learnt.is_empty());
     }
 
     #[test]

@@ -42,10 +42,6 @@ text!(
     Length, "length of time", "a whole number and a unit: 45s, 90m, 8h, 14d or 2w", "^[0-9]+(s|m|h|d|w)$", ["8h", "14d"]
 );
 text!(
-    /// A share in percent.
-    Percent, "percentage", "a share in percent: 2%, 0.5%", "^(100|[0-9]{1,2}(\\.[0-9]{1,6})?)%$", ["2%", "0.5%"]
-);
-text!(
     /// A name that people choose.
     Name, "name",
     "lowercase letters, digits, `-`, `_` and `.`, at most 63, starting and ending with a letter or digit",
@@ -86,6 +82,10 @@ text!(
     /// A time zone of the IANA database.
     ZoneName, "time zone", "a name of the IANA time zone database: Europe/Berlin, America/New_York, UTC",
     "^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*$", ["Europe/Berlin", "UTC"]
+);
+text!(
+    /// A share in percent.
+    Percent, "percentage", "a share in percent: 2%, 0.5%", "^(100|[0-9]{1,2}(\\.[0-9]{1,6})?)%$", ["2%", "0.5%"]
 );
 text!(
     /// An HTTP address.

@@ -15,13 +15,13 @@ use crate::plan::{
     TagPoint, WaitingFor,
 };
 use crate::planner;
-use crate::seal::{Place, Purpose, SealKey};
+use crate::seal::{Place, SealKey};
 use crate::tags;
 use crate::time::{Duration, stamp, to_micros};
 use crate::tombstone::{Tombstone, TombstoneContent};
 use crate::verify::{Violations, verify};
 use jiff::Timestamp;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// The seed of the key that seals what exists in forecasts only.
 const SEED: [u8; 32] = *b"backstay forecast: nothing real.";
@@ -49,17 +49,8 @@ impl World {
     pub fn new(desired: Desired, mut observed: Observed, baseline: Option<Desired>) -> Self {
         let key = SealKey::from_seed(&SEED);
         observed.keyring.add(key.public());
-        for inventory in observed.sites.values().filter_map(Listing::complete) {
-            let place = Place { provider: inventory.provider, account: &inventory.account };
-            for snapshot in &inventory.snapshots {
-                observed.keyring.learn_snapshot(&place, snapshot);
-            }
-        }
         if let Listing::Complete(records) = &mut observed.records {
             records.leases.clear();
-            for tombstone in records.tombstones.values().flat_map(BTreeMap::values) {
-                learn(&mut observed.keyring, tombstone);
-            }
         }
         Self { desired, observed, baseline, key, made: 0, last: None }
     }
@@ -186,7 +177,6 @@ impl World {
         let place = Place { provider: inventory.provider, account: &inventory.account };
         let seal = key.seal(&place, &snapshot);
         snapshot.tags.extend(seal);
-        self.observed.keyring.learn_snapshot(&place, &snapshot);
         inventory.snapshots.push(snapshot);
     }
 
@@ -261,7 +251,6 @@ impl World {
             reason: change.reason.to_string(),
         };
         let tombstone = Tombstone::sign(content, &self.key);
-        learn(&mut self.observed.keyring, &tombstone);
         if let Some(snapshot) = self.snapshot(site, &target.id) {
             snapshot.tags.insert(tags::EXPIRE, stamp(tombstone.content.at));
         }
@@ -348,9 +337,4 @@ fn is_being_made(readiness: &Readiness) -> bool {
         Readiness::Creating | Readiness::CutFixed => true,
         Readiness::Ready | Readiness::Failed { .. } => false,
     }
-}
-
-fn learn(keyring: &mut crate::seal::Keyring, tombstone: &Tombstone) {
-    let message = crate::canonical::to_string(&tombstone.content);
-    keyring.learn(&tombstone.key, Purpose::Tombstone, message.as_bytes(), &tombstone.signature);
 }
