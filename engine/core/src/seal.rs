@@ -175,15 +175,15 @@ impl Keyring {
         Self(keys.into_iter().map(|key| (KeyId::of(&key.0), key)).collect())
     }
 
-    /// Adds a key beside those that are there.
-    pub(crate) fn add(&mut self, key: PublicKey) {
-        self.0.insert(KeyId::of(&key.0), key);
-    }
-
     /// Whether it has no key at all: before the first apply.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// Adds a key beside those that are there.
+    pub(crate) fn add(&mut self, key: PublicKey) {
+        self.0.insert(KeyId::of(&key.0), key);
     }
 
     /// Whether `signature` is this key's over the message, for this purpose.
