@@ -110,8 +110,9 @@ impl Place {
         let mut points = BTreeMap::new();
         for listing in observed.sites.values() {
             let Listing::Complete(site) = listing else { panic!("the site was not read") };
-            for (cluster, of_cluster) in &Catalogue::of(site, &observed.keyring).points {
-                for point in of_cluster.iter().filter(|point| point.is_restorable()) {
+            let catalogue = Catalogue::of(site, &observed.keyring);
+            for cluster in catalogue.clusters() {
+                for point in catalogue.shelf(cluster).points.iter().filter(|point| point.is_restorable()) {
                     let parts: Vec<_> = point.parts.iter().map(|part| part.name.to_string()).collect();
                     assert_eq!(parts, ["wal-1of2", "data-2of2"], "{cluster} {}", point.key);
                     *points.entry(format!("{cluster} {}", point.key.slot)).or_default() += 1;

@@ -239,7 +239,35 @@ impl Snapshot {
     /// A digest of everything that may change about it: what a plan saw, and what must still be so.
     #[must_use]
     pub fn generation(&self) -> Generation {
-        Generation(crate::canonical::digest(self).brief().to_owned())
+        let Self { id, disk, created, readiness, tags, size, encrypted, kms_key, location, locked_until } = self;
+        let mut message = Vec::with_capacity(1024);
+        // Each field with its length, and whether it is there at all: no two different snapshots give the same bytes.
+        let mut field = |bytes: Option<&[u8]>| {
+            let length = bytes.map_or(u64::MAX, |bytes| bytes.len() as u64);
+            message.extend_from_slice(&length.to_le_bytes());
+            message.extend_from_slice(bytes.unwrap_or_default());
+        };
+        field(Some(id.as_str().as_bytes()));
+        field(Some(disk.as_str().as_bytes()));
+        field(Some(&created.as_nanosecond().to_le_bytes()));
+        let (word, because) = match readiness {
+            Readiness::Creating => ("creating", None),
+            Readiness::CutFixed => ("cut-fixed", None),
+            Readiness::Ready => ("ready", None),
+            Readiness::Failed { because } => ("failed", Some(because.as_bytes())),
+        };
+        field(Some(word.as_bytes()));
+        field(because);
+        field(Some(&size.to_le_bytes()));
+        field(Some(&[u8::from(*encrypted)]));
+        field(kms_key.as_ref().map(|key| key.as_str().as_bytes()));
+        field(location.as_ref().map(|location| location.as_str().as_bytes()));
+        field(locked_until.map(|until| until.as_nanosecond().to_le_bytes()).as_ref().map(<[u8; 16]>::as_slice));
+        for (key, value) in tags.iter() {
+            field(Some(key.as_bytes()));
+            field(Some(value.as_bytes()));
+        }
+        Generation(crate::canonical::Digest::of(&message).brief().to_owned())
     }
 }
 

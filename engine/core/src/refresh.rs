@@ -37,7 +37,7 @@ struct Now<'a> {
 }
 
 impl<'a> Now<'a> {
-    fn of(inventory: &'a SiteInventory, keyring: &Keyring) -> Self {
+    fn of(inventory: &'a SiteInventory, keyring: &'a Keyring) -> Self {
         Self {
             inventory,
             catalogue: Catalogue::of(inventory, keyring),
@@ -120,7 +120,8 @@ fn stale_copy(
             return Some(format!("snapshot {} is not ready", part.source.id));
         }
     }
-    let mut there = target.catalogue.of_cluster(&change.cluster).iter().filter(|point| point.key == copy.point);
+    let shelf = target.catalogue.shelf(&change.cluster);
+    let mut there = shelf.points.iter().filter(|point| point.key == copy.point);
     there.find_map(|point| match point.state {
         PointState::Restorable => Some(format!("point {} was copied since", point.key)),
         PointState::InProgress => Some(format!("point {} is being copied", point.key)),
@@ -130,7 +131,8 @@ fn stale_copy(
 
 fn stale_create(change: &Change, create: &CreatePoint, now: &Now<'_>) -> Option<String> {
     let latest = retention::TOLERANCE.after(now.inventory.clock.now);
-    for point in now.catalogue.of_cluster(&change.cluster) {
+    let shelf = now.catalogue.shelf(&change.cluster);
+    for point in &shelf.points {
         let serves = matches!(point.class, PointClass::Scheduled | PointClass::OnDemand)
             && point.cut >= create.point.slot
             && point.cut <= latest;
@@ -143,7 +145,7 @@ fn stale_create(change: &Change, create: &CreatePoint, now: &Now<'_>) -> Option<
             | PointState::Incomplete { .. } => {}
         }
     }
-    if now.catalogue.attempts_of(&change.cluster).any(|attempt| attempt == create.point) {
+    if shelf.attempts.contains(&create.point) {
         return Some(format!("attempt {} was begun by another run", create.point));
     }
     let Some(instance) = now.instances.get(&create.instance) else {

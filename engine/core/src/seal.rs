@@ -3,6 +3,7 @@
 //! The seal covers what can never change about the snapshot (provider, account, id, source disk) and the tags of
 //! [`tags::SEALED`]. Only [`OwnedSnapshot::check`] makes an [`OwnedSnapshot`], and only that may be marked or deleted.
 
+use crate::memo::Fingerprint;
 use crate::model::ProviderKind;
 use crate::name::{AccountId, SnapshotId};
 use crate::observed::Snapshot;
@@ -115,14 +116,55 @@ fn sealed_message(place: &Place<'_>, snapshot: &Snapshot) -> Vec<u8> {
         Some(text) => message.extend_from_slice(format!("{}:{text}\n", text.len()).as_bytes()),
         None => message.extend_from_slice(b"-\n"),
     };
-    field(Some(place.provider.as_str()));
-    field(Some(place.account.as_str()));
-    field(Some(snapshot.id.as_str()));
-    field(Some(snapshot.disk.as_str()));
+    for fact in place.facts_of(snapshot) {
+        field(Some(fact));
+    }
+    let ours = snapshot.tags.ours();
     for key in tags::SEALED {
-        field(snapshot.tags.get(key));
+        field(ours.get(key));
     }
     message
+}
+
+impl Place<'_> {
+    /// What a seal binds besides the tags.
+    fn facts_of<'s>(&'s self, snapshot: &'s Snapshot) -> [&'s str; 4] {
+        [self.provider.as_str(), self.account.as_str(), snapshot.id.as_str(), snapshot.disk.as_str()]
+    }
+}
+
+/// What checking a seal came to, kept beside the tags that hold it.
+///
+/// The tags forget it when they change. What else a seal binds is told by `print`, so that a verdict is not believed of
+/// another snapshot that was given a copy of the tags. Whether the key is still trusted is asked each time.
+#[derive(Clone, Copy)]
+struct Verdict {
+    print: u64,
+}
+
+impl Verdict {
+    const GENUINE: u64 = 1;
+    const FORGED: u64 = 2;
+
+    fn of(place: &Place<'_>, snapshot: &Snapshot) -> Self {
+        let facts = place.facts_of(snapshot).into_iter();
+        // The two lowest bits are the verdict's.
+        Self { print: facts.fold(Fingerprint::new(), Fingerprint::text).get() & !3 }
+    }
+
+    /// Whether the seal is genuine, if it was checked before.
+    fn recall(self, tags: &Tags) -> Option<bool> {
+        let known = tags.verdict();
+        match (known & !3 == self.print, known & 3) {
+            (true, Self::GENUINE) => Some(true),
+            (true, Self::FORGED) => Some(false),
+            (true | false, _) => None,
+        }
+    }
+
+    fn remember(self, tags: &Tags, is_genuine: bool) {
+        tags.remember(self.print | if is_genuine { Self::GENUINE } else { Self::FORGED });
+    }
 }
 
 /// The id of a public key: 13 characters of lowercase base32.
@@ -132,6 +174,12 @@ pub struct KeyId(String);
 
 impl KeyId {
     const LENGTH: usize = 13;
+
+    /// The id as a text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
 
     fn of(key: &VerifyingKey) -> Self {
         Self(lowercase_base32(&Sha256::digest(key.as_bytes())[..8]))
@@ -173,6 +221,12 @@ impl Keyring {
     #[must_use]
     pub fn new(keys: impl IntoIterator<Item = PublicKey>) -> Self {
         Self(keys.into_iter().map(|key| (KeyId::of(&key.0), key)).collect())
+    }
+
+    /// Whether it has this key.
+    #[must_use]
+    pub fn contains(&self, key: &KeyId) -> bool {
+        self.0.contains_key(key)
     }
 
     /// Whether it has no key at all: before the first apply.
@@ -228,22 +282,33 @@ pub struct OwnedSnapshot<'a>(&'a Snapshot);
 impl<'a> OwnedSnapshot<'a> {
     /// Checks a snapshot's seal against its immutable facts.
     pub fn check(place: &Place<'_>, snapshot: &'a Snapshot, keyring: &Keyring) -> Result<Self, NotOurs> {
-        let (Some(first), Some(second)) = (snapshot.tags.get(tags::SEAL_1), snapshot.tags.get(tags::SEAL_2)) else {
+        Self::check_tags(place, snapshot, &snapshot.tags.ours(), keyring)
+    }
+
+    /// The same, for who has read the snapshot's tags already.
+    pub(crate) fn check_tags(
+        place: &Place<'_>,
+        snapshot: &'a Snapshot,
+        ours: &tags::Ours<'_>,
+        keyring: &Keyring,
+    ) -> Result<Self, NotOurs> {
+        let (Some(first), Some(second)) = (ours.get(tags::SEAL_1), ours.get(tags::SEAL_2)) else {
             return Err(NotOurs::Unsealed);
         };
         let Some((key, first)) = first.split_at_checked(KeyId::LENGTH) else {
             return Err(NotOurs::Forged);
         };
-        let key = KeyId(key.to_owned());
-        if !keyring.0.contains_key(&key) {
-            return Err(NotOurs::UnknownKey(key));
-        }
-        let signature = format!("{first}{second}");
-        if keyring.accepts(&key, Purpose::Snapshot, &sealed_message(place, snapshot), &signature) {
-            Ok(Self(snapshot))
-        } else {
-            Err(NotOurs::Forged)
-        }
+        let Some(key) = keyring.0.keys().find(|known| known.0 == key) else {
+            return Err(NotOurs::UnknownKey(KeyId(key.to_owned())));
+        };
+        let verdict = Verdict::of(place, snapshot);
+        let is_genuine = verdict.recall(&snapshot.tags).unwrap_or_else(|| {
+            let signature = format!("{first}{second}");
+            let is_genuine = keyring.accepts(key, Purpose::Snapshot, &sealed_message(place, snapshot), &signature);
+            verdict.remember(&snapshot.tags, is_genuine);
+            is_genuine
+        });
+        if is_genuine { Ok(Self(snapshot)) } else { Err(NotOurs::Forged) }
     }
 
     /// The snapshot.
@@ -305,6 +370,7 @@ mod tests {
             changed.tags.insert(key, "changed");
             assert_eq!(OwnedSnapshot::check(&place, &changed, &keyring).unwrap_err(), NotOurs::Forged, "{key}");
         }
+        // What was found before is not believed of another snapshot that has the same tags, nor after a key was withdrawn.
         let mut moved = snapshot.clone();
         moved.id = SnapshotId::new("snap-2").unwrap();
         assert_eq!(OwnedSnapshot::check(&place, &moved, &keyring).unwrap_err(), NotOurs::Forged);

@@ -14,6 +14,7 @@ use std::str::FromStr;
 
 mod packed;
 
+pub(crate) use packed::Ours;
 pub use packed::Tags;
 
 /// Marks a snapshot as ours: `1`.
@@ -113,15 +114,24 @@ impl fmt::Display for PointKey {
 #[error("`{0}` is not a point: a slot and an attempt, as in 20261123t080000z-1")]
 pub struct InvalidPointKey(String);
 
+impl PointKey {
+    /// The point of this text, if it is one of the slot of that text. Each snapshot has both as tags.
+    pub(crate) fn of_slot(point: &str, slot: &str) -> Option<Self> {
+        let attempt = point.strip_prefix(slot)?.strip_prefix('-')?;
+        Some(Self { slot: parse_stamp(slot)?, attempt: Self::parse_attempt(attempt)? })
+    }
+
+    fn parse_attempt(text: &str) -> Option<u32> {
+        let plain = !text.starts_with(['0', '+']) && text.len() <= 6;
+        text.parse().ok().filter(|_| plain)
+    }
+}
+
 impl FromStr for PointKey {
     type Err = InvalidPointKey;
     fn from_str(text: &str) -> Result<Self, InvalidPointKey> {
         text.rsplit_once('-')
-            .and_then(|(slot, attempt)| {
-                let plain = !attempt.starts_with(['0', '+']) && attempt.len() <= 6;
-                let attempt = attempt.parse().ok().filter(|_| plain)?;
-                Some(Self { slot: parse_stamp(slot)?, attempt })
-            })
+            .and_then(|(slot, attempt)| Some(Self { slot: parse_stamp(slot)?, attempt: Self::parse_attempt(attempt)? }))
             .ok_or_else(|| InvalidPointKey(text.chars().take(40).collect()))
     }
 }
@@ -307,15 +317,23 @@ fn wal_tag(wal: WalRange) -> String {
 /// Reads the WAL tag; anything but what we write is `None`.
 #[must_use]
 pub fn parse_wal_tag(text: &str) -> Option<WalRange> {
-    let mut fields = text.split('-');
-    let mut field = |digits: usize| {
-        let field = fields.next()?;
-        let plain = field.len() == digits && field.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-        if plain { u64::from_str_radix(field, 16).ok() } else { None }
+    let bytes = text.as_bytes();
+    let hexadecimal = |from: usize, to: usize| {
+        bytes[from..to].iter().try_fold(0_u64, |number, byte| {
+            let digit = match byte {
+                b'0'..=b'9' => byte - b'0',
+                b'a'..=b'f' => byte - b'a' + 10,
+                _ => return None,
+            };
+            Some(number << 4 | u64::from(digit))
+        })
     };
-    let range =
-        WalRange { timeline: Timeline(u32::try_from(field(8)?).ok()?), start: Lsn(field(16)?), end: Lsn(field(16)?) };
-    (fields.next().is_none() && range.start <= range.end).then_some(range)
+    if bytes.len() != 42 || bytes[8] != b'-' || bytes[25] != b'-' {
+        return None;
+    }
+    let timeline = Timeline(u32::try_from(hexadecimal(0, 8)?).ok()?);
+    let (start, end) = (Lsn(hexadecimal(9, 25)?), Lsn(hexadecimal(26, 42)?));
+    (start <= end).then_some(WalRange { timeline, start, end })
 }
 
 #[cfg(test)]

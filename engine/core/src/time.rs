@@ -132,39 +132,56 @@ impl From<Duration> for String {
 /// An instant in a tag's narrow alphabet: `20261123t080000z`, with `-NNNNNN` microseconds when there are any.
 #[must_use]
 pub fn stamp(instant: Timestamp) -> String {
-    let micros = instant.as_microsecond().rem_euclid(1_000_000);
-    let whole = instant.strftime("%Y%m%dt%H%M%S");
-    if micros == 0 { format!("{whole}z") } else { format!("{whole}-{micros:06}z") }
+    let civil = jiff::tz::Offset::UTC.to_datetime(instant);
+    let mut text = String::with_capacity(23);
+    let mut digits = |number: i32, places: u32| {
+        for place in (0..places).rev() {
+            let digit = number.unsigned_abs() / 10_u32.pow(place) % 10;
+            text.push(char::from_digit(digit, 10).expect("below ten"));
+        }
+        text.len()
+    };
+    digits(i32::from(civil.year()), 4);
+    digits(i32::from(civil.month()), 2);
+    digits(i32::from(civil.day()), 2);
+    let date = digits(0, 0);
+    digits(i32::from(civil.hour()), 2);
+    digits(i32::from(civil.minute()), 2);
+    digits(i32::from(civil.second()), 2);
+    let micros = civil.subsec_nanosecond() / 1000;
+    if micros != 0 {
+        let whole = digits(0, 0);
+        digits(micros, 6);
+        text.insert(whole, '-');
+    }
+    text.insert(date, 't');
+    text.push('z');
+    text
+}
+
+/// The number that these digits are; `None` where there is anything else.
+fn number(digits: &[u8]) -> Option<i64> {
+    digits.iter().try_fold(0, |number, byte| byte.is_ascii_digit().then(|| number * 10 + i64::from(byte - b'0')))
 }
 
 /// Reads what [`stamp`] wrote; anything else is `None`.
 #[must_use]
 pub fn parse_stamp(text: &str) -> Option<Timestamp> {
-    let body = text.strip_suffix('z')?;
-    let (whole, micros) = match body.split_once('-') {
-        None => (body, 0),
-        Some((whole, fraction)) => {
-            let plain = fraction.len() == 6 && fraction.bytes().all(|b| b.is_ascii_digit());
-            (
-                whole,
-                if plain {
-                    fraction.parse::<i64>().ok()?
-                } else {
-                    return None;
-                },
-            )
+    // `20261123t080000z` or `20261123t080000-123456z`.
+    let (date, clock, micros) = match text.as_bytes() {
+        [date @ .., b't', h1, h2, m1, m2, s1, s2, b'z'] if date.len() == 8 => (date, [*h1, *h2, *m1, *m2, *s1, *s2], 0),
+        [date @ .., b't', h1, h2, m1, m2, s1, s2, b'-', a, b, c, d, e, f, b'z'] if date.len() == 8 => {
+            (date, [*h1, *h2, *m1, *m2, *s1, *s2], number(&[*a, *b, *c, *d, *e, *f])?)
         }
+        _ => return None,
     };
-    let shape = whole.len() == 15
-        && whole.bytes().enumerate().all(|(i, b)| if i == 8 { b == b't' } else { b.is_ascii_digit() });
-    if !shape {
-        return None;
-    }
-    let field = |from: usize, to: usize| whole[from..to].parse::<i16>().ok();
-    let small = |from: usize| field(from, from + 2).and_then(|n| i8::try_from(n).ok());
-    let civil = jiff::civil::DateTime::new(field(0, 4)?, small(4)?, small(6)?, small(9)?, small(11)?, small(13)?, 0);
-    let whole = jiff::tz::Offset::UTC.to_timestamp(civil.ok()?).ok()?;
-    whole.checked_add(SignedDuration::from_micros(micros)).ok()
+    let small = |digits: &[u8]| number(digits).and_then(|n| i8::try_from(n).ok());
+    let year = i16::try_from(number(&date[..4])?).ok()?;
+    let (hour, minute, second) = (small(&clock[..2])?, small(&clock[2..4])?, small(&clock[4..])?);
+    let date = jiff::civil::Date::new(year, small(&date[4..6])?, small(&date[6..])?).ok()?;
+    let civil = jiff::civil::DateTime::from_parts(date, jiff::civil::Time::new(hour, minute, second, 0).ok()?);
+    let whole = jiff::tz::Offset::UTC.to_timestamp(civil).ok()?;
+    Timestamp::new(whole.as_second(), i32::try_from(micros * 1000).ok()?).ok()
 }
 
 /// Cuts an instant to microseconds, the finest that a tag carries.

@@ -1,6 +1,7 @@
 //! The mark before a delete: a signed, create-only record, mirrored by a tag.
 
 use crate::canonical::{self, Digest};
+use crate::memo::{Fingerprint, Memo};
 use crate::name::{ClusterUid, SiteName, SnapshotId};
 use crate::plan::Cause;
 use crate::seal::{KeyId, Keyring, Purpose, SealKey};
@@ -18,6 +19,11 @@ pub struct Tombstone {
     pub key: KeyId,
     /// The signature over the content's canonical JSON.
     pub signature: String,
+    /// Whether the signature is the key's over the content.
+    #[serde(skip)]
+    verdict: Memo<bool>,
+    #[serde(skip)]
+    digest: Memo<Digest>,
 }
 
 /// What a tombstone says.
@@ -48,19 +54,34 @@ impl Tombstone {
     #[must_use]
     pub fn sign(content: TombstoneContent, key: &SealKey) -> Self {
         let signature = key.sign(Purpose::Tombstone, canonical::to_string(&content).as_bytes());
-        Self { key: key.id(), signature, content }
+        Self { key: key.id(), signature, content, verdict: Memo::default(), digest: Memo::default() }
     }
 
     /// Whether its signature is one of ours and fits what it says.
     #[must_use]
     pub fn is_genuine(&self, keyring: &Keyring) -> bool {
-        let message = canonical::to_string(&self.content);
-        keyring.accepts(&self.key, Purpose::Tombstone, message.as_bytes(), &self.signature)
+        keyring.contains(&self.key)
+            && self.verdict.get(self.fingerprint(), || {
+                let message = canonical::to_string(&self.content);
+                keyring.accepts(&self.key, Purpose::Tombstone, message.as_bytes(), &self.signature)
+            })
     }
 
     /// What the sweeper's sighting refers to.
     #[must_use]
     pub fn digest(&self) -> Digest {
-        canonical::digest(self)
+        self.digest.get(self.fingerprint(), || canonical::digest(self))
+    }
+
+    fn fingerprint(&self) -> Fingerprint {
+        let Self { content, key, signature, verdict: _, digest: _ } = self;
+        let TombstoneContent { site, snapshot, cluster, point, number, at, grace, cause, reason } = content;
+        let texts =
+            [site.as_str(), snapshot.as_str(), cluster.as_str(), cause.as_str(), reason, key.as_str(), signature];
+        let instants = [point.slot, *at].into_iter().flat_map(|instant| {
+            [instant.as_second().cast_unsigned(), u64::from(instant.subsec_nanosecond().cast_unsigned())]
+        });
+        let numbers = instants.chain([u64::from(point.attempt), u64::from(*number), grace.as_seconds()]);
+        numbers.fold(texts.into_iter().fold(Fingerprint::new(), Fingerprint::text), Fingerprint::number)
     }
 }

@@ -79,7 +79,6 @@ const MISTAKES: &[Mistake] = &[
     ("drill", GOLD, "  retention:", "  drill: { every: 30d, target: random }\n  retention:"),
     ("retire", ORDERS, "  policy: gold", "  policy: gold\n  retire: true"),
     ("discover", ORDERS, "  policy: gold", "  policy: gold\n  discover: { tags: { deployment: orders-db } }"),
-    ("another simulated cloud", SITES, "profile: aws", "profile: azure"),
     ("a state in an object store", FLEET, "file://./.backstay", "s3://state/backstay"),
     ("approvals", FLEET, "  state:", "  approvals: { restores: 2 }\n  state:"),
     (
@@ -127,6 +126,22 @@ const MISTAKES: &[Mistake] = &[
         "  seed: 7",
         "  seed: 7\n  faults: [ { call: delete, page: 2, fail: fails-later } ]",
     ),
+    ("a simulated cloud that nobody has", SITES, "profile: aws", "profile: oracle"),
+    (
+        "faults that cannot be",
+        SITES,
+        "  seed: 7",
+        "  seed: 7\n  faults:\n    - { call: describe, fail: repeated }\n    - { call: create, fail: stale }\n    \
+         - { call: tag, fail: stuck }\n    - { call: create, fail: reordered }\n    - { call: create, fail: stuck, times: 3 }\n    \
+         - { call: any, fail: unavailable, from: 2026-11-24T00:00:00Z, until: 2026-11-23T00:00:00Z }",
+    ),
+    (
+        "a fault of more than always",
+        SITES,
+        "  seed: 7",
+        "  seed: 7\n  faults: [ { call: create, fail: denied, percent: 101 } ]",
+    ),
+    ("a clock that is off by nothing known", SITES, "  seed: 7", "  seed: 7\n  clockSkew: 10 minutes"),
     ("a disk twice in a world", WORLD, "vol-o1", "vol-o0"),
     ("a role that no disk has", WORLD, "role: data", "role: date"),
     ("a start that is no instant", WORLD, "2026-11-23T06:00:00Z", "2026-11-31T06:00:00Z"),

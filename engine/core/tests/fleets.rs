@@ -124,6 +124,8 @@ Site {
             virtual_clock: true,
             faults: [],
             page_size: None,
+            enforces_budgets: false,
+            clock_skew: 0s,
         },
     ),
 }

@@ -19,6 +19,7 @@ pub use traits::{
 };
 
 use backstay_core::model::Site;
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -41,6 +42,12 @@ pub struct Capabilities {
     pub point_files: Option<Arc<dyn PointFiles>>,
     /// Its clock, where time is ours to move.
     pub clock: Option<Arc<dyn VirtualClock>>,
+}
+
+impl fmt::Debug for Capabilities {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Capabilities").finish_non_exhaustive()
+    }
 }
 
 /// Where a fleet lives: what a provider's relative paths start from.

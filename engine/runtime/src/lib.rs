@@ -17,3 +17,4 @@ pub mod seams;
 pub mod sites;
 pub mod sources;
 pub mod state;
+pub mod threads;

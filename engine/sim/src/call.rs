@@ -2,8 +2,9 @@
 
 use crate::effect::Source;
 use crate::postgres::{Backup, FinishedBackup};
+use backstay_core::capabilities::CallClass;
 use backstay_core::model::{LockMode, SimCall};
-use backstay_core::name::{DiskId, InstanceId, KmsKey, SnapshotId};
+use backstay_core::name::{DiskId, InstanceId, KmsKey, Location, SnapshotId};
 use backstay_core::observed::{DatabaseState, Instance, Snapshot, Unmanaged};
 use backstay_core::tags::{Intent, Tags};
 use jiff::Timestamp;
@@ -18,8 +19,10 @@ pub enum Call {
         /// Where to go on.
         page: Option<String>,
     },
-    /// One page of all snapshots that carry [`backstay_core::tags::MANAGED`].
+    /// One page of all snapshots.
     ListSnapshots {
+        /// Only those that carry [`backstay_core::tags::MANAGED`], where the cloud can tell ([`crate::Filter`]).
+        only_ours: bool,
         /// Where to go on.
         page: Option<String>,
     },
@@ -33,12 +36,17 @@ pub enum Call {
         /// Which one.
         id: SnapshotId,
     },
-    /// All snapshots with this intent, oldest first.
+    /// Whether a call would be allowed: a dry run.
+    CheckPermission {
+        /// Which call.
+        of: SimCall,
+    },
+    /// All snapshots with this intent, oldest first. A cloud without a filter by tag has no such call.
     FindByIntent {
         /// The value of their tag [`backstay_core::tags::INTENT`].
         intent: Intent,
     },
-    /// A snapshot of one disk. A repeated call makes a second one: EC2 has no token for it (CLOUDS.md 1.5).
+    /// A snapshot of one disk. What a repeated call makes is the cloud's [`crate::Identity`].
     CreateSnapshot {
         /// The machine that the disk must be attached to.
         instance: InstanceId,
@@ -81,6 +89,37 @@ pub enum Call {
     DeleteSnapshot {
         /// Which one.
         id: SnapshotId,
+    },
+    /// A disk from a snapshot. No cloud makes a second one of a repeated call.
+    CreateDisk(NewDisk),
+    /// One disk, whosever it is.
+    DescribeDisk {
+        /// Which one.
+        id: DiskId,
+    },
+    /// All disks with this intent. A cloud without a filter by tag has no such call.
+    FindDisks {
+        /// The value of their tag [`backstay_core::tags::INTENT`].
+        intent: Intent,
+    },
+    /// Attaches a disk; one that is attached there already stays so.
+    AttachDisk {
+        /// Which one.
+        disk: DiskId,
+        /// To which machine.
+        instance: InstanceId,
+    },
+    /// Detaches a disk; one that is not attached there stays as it is.
+    DetachDisk {
+        /// Which one.
+        disk: DiskId,
+        /// From which machine.
+        instance: InstanceId,
+    },
+    /// Deletes a disk that is attached nowhere.
+    DeleteDisk {
+        /// Which one.
+        id: DiskId,
     },
     /// What a machine's server says of itself.
     DatabaseStatus {
@@ -156,6 +195,40 @@ pub struct NewPart {
     pub disk: DiskId,
     /// The tags that the snapshot is born with.
     pub tags: Tags,
+    /// The caller's own word for it: its name where the caller chooses names, its token where there are tokens.
+    pub word: Option<String>,
+    /// Where it is to be kept, on a cloud that places snapshots when it makes them.
+    pub location: Option<Location>,
+}
+
+/// The order to make a disk from a snapshot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewDisk {
+    /// The snapshot.
+    pub snapshot: SnapshotId,
+    /// The machine in whose zone it is to lie.
+    pub instance: InstanceId,
+    /// The tags that the disk is born with.
+    pub tags: Tags,
+    /// The caller's own word for it, as in [`NewPart::word`].
+    pub word: String,
+}
+
+/// A disk as a site shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShownDisk {
+    /// Its id.
+    pub id: DiskId,
+    /// Its size in bytes.
+    pub size: u64,
+    /// The snapshot that it was made from, where there is one.
+    pub from: Option<SnapshotId>,
+    /// Whether it can be attached.
+    pub is_ready: bool,
+    /// The machine that it is attached to.
+    pub attached_to: Option<InstanceId>,
+    /// Its tags.
+    pub tags: Tags,
 }
 
 /// The order to copy one snapshot here. The cloud itself knows no other: the caller vouches for the source.
@@ -171,6 +244,8 @@ pub struct NewCopy {
     pub kms_key: Option<KmsKey>,
     /// The tags that the copy is born with: none is inherited.
     pub tags: Tags,
+    /// The caller's own word for it, as in [`NewPart::word`].
+    pub word: Option<String>,
 }
 
 impl Call {
@@ -181,7 +256,14 @@ impl Call {
             Self::ListInstances { .. } => Some(SimCall::ListInstances),
             Self::ListSnapshots { .. } | Self::ListUnmanaged { .. } => Some(SimCall::ListSnapshots),
             // Both read a few snapshots now; a fault of the long listing must not make every create fail too.
-            Self::DescribeSnapshot { .. } | Self::FindByIntent { .. } => Some(SimCall::Describe),
+            Self::DescribeSnapshot { .. }
+            | Self::FindByIntent { .. }
+            | Self::DescribeDisk { .. }
+            | Self::FindDisks { .. } => Some(SimCall::Describe),
+            Self::CheckPermission { of } => Some(*of),
+            Self::CreateDisk(_) => Some(SimCall::CreateDisk),
+            Self::AttachDisk { .. } | Self::DetachDisk { .. } => Some(SimCall::Attach),
+            Self::DeleteDisk { .. } => Some(SimCall::DeleteDisk),
             Self::CreateSnapshot { .. } | Self::CreateGroup { .. } | Self::CopySnapshot(_) => Some(SimCall::Create),
             Self::Tag { .. } | Self::Untag { .. } | Self::LockSnapshot { .. } => Some(SimCall::Tag),
             Self::DeleteSnapshot { .. } => Some(SimCall::Delete),
@@ -193,6 +275,67 @@ impl Call {
             | Self::Meddle(_) => None,
         }
     }
+
+    /// As what clouds count it; `None` for what is no call to a cloud.
+    #[must_use]
+    pub fn class(&self) -> Option<CallClass> {
+        match self {
+            Self::ListInstances { .. }
+            | Self::ListSnapshots { .. }
+            | Self::ListUnmanaged { .. }
+            | Self::CheckPermission { .. }
+            | Self::FindByIntent { .. }
+            | Self::FindDisks { .. } => Some(CallClass::List),
+            Self::DescribeSnapshot { .. } | Self::DescribeDisk { .. } => Some(CallClass::Describe),
+            Self::CreateSnapshot { .. } => Some(CallClass::Create),
+            Self::CreateGroup { .. } => Some(CallClass::CreateGroup),
+            Self::CopySnapshot(_) => Some(CallClass::Copy),
+            Self::LockSnapshot { .. } => Some(CallClass::Lock),
+            Self::Tag { .. } | Self::Untag { .. } => Some(CallClass::Tag),
+            Self::DeleteSnapshot { .. } => Some(CallClass::Delete),
+            Self::CreateDisk(_) => Some(CallClass::CreateDisk),
+            Self::AttachDisk { .. } | Self::DetachDisk { .. } => Some(CallClass::Attach),
+            Self::DeleteDisk { .. } => Some(CallClass::DeleteDisk),
+            Self::DatabaseStatus { .. }
+            | Self::BeginBackup { .. }
+            | Self::StopBackup { .. }
+            | Self::ReadWal { .. }
+            | Self::AdvanceClock { .. }
+            | Self::Meddle(_) => None,
+        }
+    }
+
+    /// Whether it only asks. A lost answer to a question changed nothing.
+    #[must_use]
+    pub fn is_question(&self) -> bool {
+        match self {
+            Self::ListInstances { .. }
+            | Self::ListSnapshots { .. }
+            | Self::ListUnmanaged { .. }
+            | Self::DescribeSnapshot { .. }
+            | Self::CheckPermission { .. }
+            | Self::FindByIntent { .. }
+            | Self::DescribeDisk { .. }
+            | Self::FindDisks { .. }
+            | Self::DatabaseStatus { .. }
+            | Self::BeginBackup { .. }
+            | Self::StopBackup { .. }
+            | Self::ReadWal { .. } => true,
+            Self::CreateSnapshot { .. }
+            | Self::CreateGroup { .. }
+            | Self::CopySnapshot(_)
+            | Self::LockSnapshot { .. }
+            | Self::Tag { .. }
+            | Self::Untag { .. }
+            | Self::DeleteSnapshot { .. }
+            | Self::CreateDisk(_)
+            | Self::AttachDisk { .. }
+            | Self::DetachDisk { .. }
+            | Self::DeleteDisk { .. }
+            | Self::AdvanceClock { .. }
+            | Self::Meddle(_) => false,
+        }
+    }
 }
 
 /// For error messages: what was asked, and of what.
@@ -201,11 +344,18 @@ impl fmt::Display for Call {
         match self {
             Self::ListInstances { page: None } => f.write_str("list instances"),
             Self::ListInstances { page: Some(_) } => f.write_str("list further instances"),
-            Self::ListSnapshots { page: None } => f.write_str("list snapshots"),
-            Self::ListSnapshots { page: Some(_) } => f.write_str("list further snapshots"),
+            Self::ListSnapshots { page: None, .. } => f.write_str("list snapshots"),
+            Self::ListSnapshots { page: Some(_), .. } => f.write_str("list further snapshots"),
             Self::ListUnmanaged { page: None } => f.write_str("list the snapshots of others"),
             Self::ListUnmanaged { page: Some(_) } => f.write_str("list further snapshots of others"),
             Self::DescribeSnapshot { id } => write!(f, "describe snapshot `{id}`"),
+            Self::CheckPermission { .. } => f.write_str("check the permission to ask"),
+            Self::CreateDisk(NewDisk { snapshot, .. }) => write!(f, "make a disk from snapshot `{snapshot}`"),
+            Self::DescribeDisk { id } => write!(f, "describe disk `{id}`"),
+            Self::FindDisks { intent } => write!(f, "find disks of intent `{intent}`"),
+            Self::AttachDisk { disk, instance } => write!(f, "attach disk `{disk}` to instance `{instance}`"),
+            Self::DetachDisk { disk, instance } => write!(f, "detach disk `{disk}` from instance `{instance}`"),
+            Self::DeleteDisk { id } => write!(f, "delete disk `{id}`"),
             Self::FindByIntent { intent } => write!(f, "find snapshots of intent `{intent}`"),
             Self::CreateSnapshot { instance, part } => {
                 write!(f, "snapshot disk `{}` of instance `{instance}`", part.disk)
@@ -268,6 +418,10 @@ pub enum Reply {
     Found(Vec<Snapshot>),
     /// To everything that creates snapshots, in the order that was asked.
     Created(Vec<Snapshot>),
+    /// To [`Call::CreateDisk`] and [`Call::DescribeDisk`].
+    Disk(Box<ShownDisk>),
+    /// To [`Call::FindDisks`].
+    Disks(Vec<ShownDisk>),
     /// To what has nothing to say.
     Done,
     /// To [`Call::DatabaseStatus`].

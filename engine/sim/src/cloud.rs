@@ -1,20 +1,20 @@
 //! The cloud itself: it decides a call on what it knows, and applies what was decided.
 
 use crate::call::{Call, Meddle, NewPart, Reply};
+use crate::disks::Disks;
 use crate::effect::{Contradiction, Effect, SnapshotRecord};
 use crate::error::{SimError, SimErrorKind};
-use crate::paging::Cursor;
+use crate::faults::{Course, Fate, Past};
+use crate::meter::Meter;
 use crate::postgres::Backup;
 use crate::profile::Profile;
-use crate::reads::{INSTANCES, SNAPSHOTS, UNMANAGED};
 use crate::shelf::Shelf;
 use crate::world::World;
-use backstay_core::model::{SimFailure, SimFault};
+use backstay_core::model::SimFault;
 use backstay_core::name::{InstanceId, SnapshotId};
 use backstay_core::observed::Abilities;
-use backstay_core::tags::{MANAGED, Tags};
 use jiff::Timestamp;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// What is particular to one simulated site.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub struct Settings {
     pub faults: Vec<SimFault>,
     /// A smaller page than the profile's.
     pub page_size: Option<usize>,
+    /// Whether the profile's budgets of calls hold.
+    pub enforces_budgets: bool,
 }
 
 /// A simulated cloud.
@@ -34,7 +36,12 @@ pub struct Cloud {
     pub(crate) world: World,
     pub(crate) seed: u64,
     pub(crate) shelf: Shelf,
-    faults: Vec<SimFault>,
+    pub(crate) disks: Disks,
+    pub(crate) past: Option<Past>,
+    pub(crate) meter: Meter,
+    pub(crate) faults: Vec<SimFault>,
+    /// How many effects there were since the site began.
+    pub(crate) effects: u64,
     pub(crate) page_size: usize,
     /// Servers that were stopped or started since the world began.
     pub(crate) is_down: BTreeMap<InstanceId, bool>,
@@ -68,12 +75,12 @@ pub struct Decision {
 }
 
 impl Decision {
-    fn answer(answer: Result<Reply, SimError>) -> Self {
+    pub(crate) fn answer(answer: Result<Reply, SimError>) -> Self {
         Self { effect: None, answer }
     }
 
     /// A change, or nothing to change.
-    fn done(effect: Result<Option<Effect>, SimError>) -> Self {
+    pub(crate) fn done(effect: Result<Option<Effect>, SimError>) -> Self {
         match effect {
             Ok(effect) => Self { effect, answer: Ok(Reply::Done) },
             Err(error) => Self::answer(Err(error)),
@@ -95,9 +102,14 @@ impl Cloud {
     /// A cloud in which nothing has happened yet.
     #[must_use]
     pub fn new(profile: Profile, world: World, settings: Settings) -> Self {
-        let Settings { seed, faults, page_size } = settings;
+        let Settings { seed, faults, page_size, enforces_budgets } = settings;
+        let most = profile.page_size();
         Self {
-            page_size: page_size.unwrap_or(profile.page_size).clamp(1, profile.page_size),
+            page_size: page_size.unwrap_or(most).clamp(1, most),
+            past: Past::of(&faults, profile.rules.consistency_horizon),
+            meter: Meter::of(if enforces_budgets { profile.rules.budgets } else { &[] }),
+            disks: Disks::default(),
+            effects: 0,
             profile,
             world,
             seed,
@@ -122,20 +134,10 @@ impl Cloud {
     #[must_use]
     pub fn decide(&self, now: Timestamp, call: &Call) -> Decision {
         let now = self.site_time(now);
-        match self.fault_of(call) {
-            None => self.decide_plainly(now, call, None),
-            Some(SimFailure::FailsLater) => {
-                self.decide_plainly(now, call, Some("the simulated site declares that its snapshots fail"))
-            }
-            Some(SimFailure::LostResponse) => {
-                let effect = self.decide_plainly(now, call, None).effect;
-                Decision { effect, answer: Err(self.lost(call)) }
-            }
-            Some(SimFailure::Unavailable) => self.refuse(SimErrorKind::Unavailable, self.profile.codes.unavailable),
-            Some(SimFailure::Throttled) => {
-                self.refuse(SimErrorKind::Throttled { after: None }, self.profile.codes.throttled)
-            }
-            Some(SimFailure::Denied) => self.refuse(SimErrorKind::Denied, self.profile.codes.denied),
+        match (self.check_budgets(now, call), self.fault_of(now, call)) {
+            (Err(throttled), _) => Decision::answer(Err(throttled)),
+            (Ok(()), None) => self.decide_plainly(now, call, self.plain()),
+            (Ok(()), Some((number, fault))) => self.decide_faultily(now, call, number, fault),
         }
     }
 
@@ -149,6 +151,9 @@ impl Cloud {
             self.apply(effect).expect("what was decided on a state can be applied to it");
         }
         let outcome = answer.as_ref().map(|_| ()).map_err(SimError::clone);
+        if !matches!(&outcome, Err(SimError { kind: SimErrorKind::Throttled { .. }, .. })) {
+            self.meter.count(at, &call);
+        }
         self.log.push(CallRecord { at, call, effect, outcome });
         answer
     }
@@ -156,17 +161,15 @@ impl Cloud {
     /// Replays one effect.
     pub fn apply(&mut self, effect: &Effect) -> Result<(), Contradiction> {
         match effect {
-            Effect::SnapshotsCreated { snapshots } => {
-                for snapshot in snapshots {
-                    self.shelf.add(snapshot)?;
-                }
-            }
-            Effect::Tagged { id, tags, .. } => self.shelf.retag(id, |all| all.extend(tags.clone()))?,
-            Effect::Untagged { id, keys, .. } => {
-                self.shelf.retag(id, |all| all.retain(|key, _| !keys.contains(key)))?;
-            }
-            Effect::Locked { id, lock, .. } => self.shelf.lock(id, *lock)?,
-            Effect::Deleted { id, .. } => self.shelf.remove(id)?,
+            Effect::SnapshotsCreated { .. }
+            | Effect::Tagged { .. }
+            | Effect::Untagged { .. }
+            | Effect::Locked { .. }
+            | Effect::Deleted { .. } => self.shelf.apply(effect)?,
+            Effect::DiskCreated { disk } => self.disks.add(disk)?,
+            Effect::DiskAttached { disk, instance, .. } => self.disks.put(disk, Some(instance.clone())),
+            Effect::DiskDetached { disk, .. } => self.disks.put(disk, None),
+            Effect::DiskDeleted { disk, .. } => self.disks.remove(disk),
             Effect::ClockAdvanced { to } => self.advanced = self.advanced.max(Some(*to)),
             Effect::ServerStopped { instance, .. } => {
                 self.is_down.insert(instance.clone(), true);
@@ -176,6 +179,10 @@ impl Cloud {
             }
         }
         self.latest = self.latest.max(effect.at());
+        self.effects += 1;
+        if let Some(past) = &mut self.past {
+            past.push(effect, self.latest);
+        }
         Ok(())
     }
 
@@ -207,7 +214,7 @@ impl Cloud {
     pub fn abilities(&self) -> Abilities {
         Abilities {
             atomic_disk: self.profile.atomic_disk,
-            atomic_group: self.profile.atomic_group,
+            atomic_group: self.profile.rules.group.is_some(),
             method: self.profile.method.to_owned(),
         }
     }
@@ -218,25 +225,41 @@ impl Cloud {
         &self.log
     }
 
-    fn decide_plainly(&self, now: Timestamp, call: &Call, fails: Option<&str>) -> Decision {
+    pub(crate) fn decide_plainly(&self, now: Timestamp, call: &Call, course: Course<'_>) -> Decision {
+        let Course { shelf, fate, shuffle } = course;
         match call {
-            Call::ListInstances { page } => Decision::answer(self.list_instances(page.as_deref())),
-            Call::ListSnapshots { page } => Decision::answer(self.list_snapshots(now, page.as_deref())),
-            Call::ListUnmanaged { page } => Decision::answer(self.list_unmanaged(page.as_deref())),
+            Call::ListInstances { page } => Decision::answer(self.list_instances(page.as_deref(), shuffle)),
+            Call::ListSnapshots { only_ours, page } => {
+                Decision::answer(self.list_snapshots(now, shelf, *only_ours, page.as_deref(), shuffle))
+            }
+            Call::ListUnmanaged { page } => Decision::answer(self.list_unmanaged(shelf, page.as_deref(), shuffle)),
             Call::DescribeSnapshot { id } => {
-                Decision::answer(self.find(id).map(|snapshot| Reply::Snapshot(Box::new(snapshot.shown(now)))))
+                let found = shelf.get(id).ok_or_else(|| self.no_snapshot(id));
+                Decision::answer(found.map(|snapshot| Reply::Snapshot(Box::new(snapshot.shown(now)))))
             }
-            Call::FindByIntent { intent } => {
-                let found = self.shelf.of_intent(&intent.0).filter(|snapshot| snapshot.tags.contains_key(MANAGED));
-                Decision::answer(Ok(Reply::Found(found.map(|snapshot| snapshot.shown(now)).collect())))
+            Call::CheckPermission { .. } => Decision::answer(Ok(Reply::Done)),
+            Call::FindByIntent { intent } => Decision::answer(self.find_by_intent(now, shelf, intent)),
+            Call::CreateSnapshot { instance, part } => match self.known(part.word.as_deref(), &part.disk) {
+                Ok(Some(known)) => Decision::answer(Ok(Reply::Created(vec![known.shown(now)]))),
+                Ok(None) => Decision::created(self.accept(now, instance, std::slice::from_ref(part), fate), now),
+                Err(error) => Decision::answer(Err(error)),
+            },
+            Call::CreateGroup { instance, parts } => {
+                Decision::created(self.accept_group(now, instance, parts, fate), now)
             }
-            Call::CreateSnapshot { instance, part } => {
-                Decision::created(self.accept(now, instance, std::slice::from_ref(part), fails), now)
+            Call::CopySnapshot(order) => match self.known_copy(order) {
+                Ok(Some(known)) => Decision::answer(Ok(Reply::Created(vec![known.shown(now)]))),
+                Ok(None) => Decision::created(self.begin_copy(now, order, fate).map(|copy| vec![copy]), now),
+                Err(error) => Decision::answer(Err(error)),
+            },
+            Call::CreateDisk(order) => self.create_disk(now, order, fate),
+            Call::DescribeDisk { id } => {
+                Decision::answer(self.show_disk(now, id).map(|disk| Reply::Disk(Box::new(disk))))
             }
-            Call::CreateGroup { instance, parts } => Decision::created(self.accept(now, instance, parts, fails), now),
-            Call::CopySnapshot(order) => {
-                Decision::created(self.begin_copy(now, order, fails).map(|copy| vec![copy]), now)
-            }
+            Call::FindDisks { intent } => Decision::answer(self.find_disks(now, intent)),
+            Call::AttachDisk { disk, instance } => Decision::done(self.attach_disk(now, disk, instance)),
+            Call::DetachDisk { disk, instance } => Decision::done(self.detach_disk(now, disk, instance)),
+            Call::DeleteDisk { id } => Decision::done(self.delete_disk(now, id)),
             Call::LockSnapshot { id, mode, until } => match self.lock(now, id, *mode, *until) {
                 Ok((effect, until)) => Decision { effect, answer: Ok(Reply::Locked(until)) },
                 Err(error) => Decision::answer(Err(error)),
@@ -268,8 +291,8 @@ impl Cloud {
         match meddle {
             Meddle::DeleteSnapshot { id } => Decision::done(self.delete(now, id)),
             Meddle::CreateForeign { disk, tags } => {
-                let part = NewPart { disk: disk.clone(), tags: tags.clone() };
-                Decision::created(self.begin_snapshot(now, 0, &part, None).map(|snapshot| vec![snapshot]), now)
+                let part = NewPart { disk: disk.clone(), tags: tags.clone(), word: None, location: None };
+                Decision::created(self.begin_snapshot(now, 0, &part, Fate::PLAIN).map(|snapshot| vec![snapshot]), now)
             }
             Meddle::Retag { id, tags } => Decision::done(self.add_tags(now, id, tags)),
             Meddle::StopServer { instance } => Decision::done(
@@ -281,94 +304,19 @@ impl Cloud {
         }
     }
 
-    /// The fault that the site declares for this call, if any.
-    fn fault_of(&self, call: &Call) -> Option<SimFailure> {
-        let name = call.fault_name()?;
-        let page = match call {
-            Call::ListInstances { page } => Cursor::read(INSTANCES, page.as_deref()).map(|cursor| cursor.number),
-            Call::ListSnapshots { page } => Cursor::read(SNAPSHOTS, page.as_deref()).map(|cursor| cursor.number),
-            Call::ListUnmanaged { page } => Cursor::read(UNMANAGED, page.as_deref()).map(|cursor| cursor.number),
-            Call::DescribeSnapshot { .. }
-            | Call::FindByIntent { .. }
-            | Call::CreateSnapshot { .. }
-            | Call::CreateGroup { .. }
-            | Call::CopySnapshot(_)
-            | Call::LockSnapshot { .. }
-            | Call::Tag { .. }
-            | Call::Untag { .. }
-            | Call::DeleteSnapshot { .. }
-            | Call::DatabaseStatus { .. }
-            | Call::BeginBackup { .. }
-            | Call::StopBackup { .. }
-            | Call::ReadWal { .. }
-            | Call::AdvanceClock { .. }
-            | Call::Meddle(_) => None,
-        };
-        // Only listings have pages: elsewhere a fault's page means nothing.
-        let fits =
-            |fault: &&SimFault| fault.call == name && (page.is_none() || fault.page.is_none() || fault.page == page);
-        self.faults.iter().find(fits).map(|fault| fault.fail)
-    }
-
-    fn refuse(&self, kind: SimErrorKind, code: &'static str) -> Decision {
-        Decision::answer(Err(SimError::new(kind, code, "a declared fault of the simulated site")))
-    }
-
-    /// A lost answer to a question changed nothing, so nothing about the site is unknown.
-    fn lost(&self, call: &Call) -> SimError {
-        let changes = match call {
-            Call::ListInstances { .. }
-            | Call::ListSnapshots { .. }
-            | Call::ListUnmanaged { .. }
-            | Call::DescribeSnapshot { .. }
-            | Call::FindByIntent { .. }
-            | Call::DatabaseStatus { .. }
-            | Call::BeginBackup { .. }
-            | Call::StopBackup { .. }
-            | Call::ReadWal { .. } => false,
-            Call::CreateSnapshot { .. }
-            | Call::CreateGroup { .. }
-            | Call::CopySnapshot(_)
-            | Call::LockSnapshot { .. }
-            | Call::Tag { .. }
-            | Call::Untag { .. }
-            | Call::DeleteSnapshot { .. }
-            | Call::AdvanceClock { .. }
-            | Call::Meddle(_) => true,
-        };
-        let kind = if changes { SimErrorKind::OutcomeUnknown } else { SimErrorKind::Unavailable };
-        SimError::new(kind, "ConnectionReset", "the connection broke before the answer came")
-    }
-
     pub(crate) fn find(&self, id: &SnapshotId) -> Result<&SnapshotRecord, SimError> {
-        let codes = &self.profile.codes;
-        self.shelf
-            .get(id)
-            .ok_or_else(|| SimError::not_found(codes.no_snapshot, format!("the snapshot `{id}` does not exist")))
+        self.shelf.get(id).ok_or_else(|| self.no_snapshot(id))
     }
 
-    fn add_tags(&self, now: Timestamp, id: &SnapshotId, tags: &Tags) -> Result<Option<Effect>, SimError> {
-        let snapshot = self.find(id)?;
-        let mut all = snapshot.tags.clone();
-        all.extend(tags.clone());
-        self.check_tags(&all)?;
-        let changed: Tags = tags.iter().filter(|(key, value)| snapshot.tags.get(key) != Some(*value)).collect();
-        Ok((!changed.is_empty()).then(|| Effect::Tagged { at: now, id: id.clone(), tags: changed }))
-    }
-
-    fn remove_tags(
-        &self,
-        now: Timestamp,
-        id: &SnapshotId,
-        keys: &BTreeSet<String>,
-    ) -> Result<Option<Effect>, SimError> {
-        let snapshot = self.find(id)?;
-        let there: BTreeSet<String> = keys.iter().filter(|key| snapshot.tags.contains_key(key)).cloned().collect();
-        Ok((!there.is_empty()).then(|| Effect::Untagged { at: now, id: id.clone(), keys: there }))
+    pub(crate) fn no_snapshot(&self, id: &SnapshotId) -> SimError {
+        SimError::not_found(self.profile.codes.no_snapshot, format!("the snapshot `{id}` does not exist"))
     }
 
     fn delete(&self, now: Timestamp, id: &SnapshotId) -> Result<Option<Effect>, SimError> {
-        let snapshot = self.find(id)?;
+        let snapshot = match self.find(id) {
+            Err(_) if self.profile.deletes_what_is_gone => return Ok(None),
+            found => found?,
+        };
         if snapshot.is_locked(now) {
             let message = format!("the snapshot `{id}` is locked: wait until its lock has ended");
             return Err(SimError::new(SimErrorKind::Locked, self.profile.codes.locked, message));

@@ -2,12 +2,14 @@
 
 use crate::call::NewPart;
 use crate::cloud::Cloud;
+use crate::disks::Known;
 use crate::effect::SnapshotRecord;
 use crate::error::{SimError, SimErrorKind};
-use crate::world::Disk;
+use crate::faults::Fate;
+use crate::profile::{Identity, Ids, NameForm};
+use backstay_core::capabilities::{Copies, Spacing};
 use backstay_core::name::{DiskId, InstanceId, SnapshotId};
 use backstay_core::observed::Readiness;
-use backstay_core::tags::Tags;
 use backstay_core::time::to_micros;
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
@@ -20,7 +22,7 @@ impl Cloud {
         now: Timestamp,
         instance: &InstanceId,
         parts: &[NewPart],
-        fails: Option<&str>,
+        fate: Fate,
     ) -> Result<Vec<SnapshotRecord>, SimError> {
         let codes = &self.profile.codes;
         let distinct: BTreeSet<&DiskId> = parts.iter().map(|part| &part.disk).collect();
@@ -30,11 +32,84 @@ impl Cloud {
         for part in parts {
             self.check_attached(instance, &part.disk)?;
             self.check_tags(&part.tags)?;
+            self.check_place(part)?;
             self.check_rate(now, &part.disk)?;
             self.check_pending(now, &part.disk)?;
+            self.check_disk_quota(&part.disk)?;
         }
         self.check_quota(parts.len())?;
-        (0..).zip(parts).map(|(place, part)| self.begin_snapshot(now, place, part, fails)).collect()
+        (0..).zip(parts).map(|(place, part)| self.begin_snapshot(now, place, part, fate)).collect()
+    }
+
+    /// Several disks of one machine at the same instant, where the cloud can.
+    pub(crate) fn accept_group(
+        &self,
+        now: Timestamp,
+        instance: &InstanceId,
+        parts: &[NewPart],
+        fate: Fate,
+    ) -> Result<Vec<SnapshotRecord>, SimError> {
+        let codes = &self.profile.codes;
+        match self.profile.rules.group {
+            None => {
+                Err(SimError::invalid(codes.unsupported, "this cloud cannot snapshot several disks at one instant"))
+            }
+            Some(most) if parts.len() > most as usize => {
+                let message = format!("a group has at most {most} disks, and this one {}", parts.len());
+                Err(SimError::invalid(codes.invalid_combination, message))
+            }
+            Some(_) => self.accept(now, instance, parts, fate),
+        }
+    }
+
+    /// What an earlier call with this word made of this disk, where the cloud can tell.
+    pub(crate) fn known(&self, word: Option<&str>, disk: &DiskId) -> Result<Option<&SnapshotRecord>, SimError> {
+        match self.profile.identity {
+            Identity::Given => Ok(None),
+            Identity::GivenOncePerToken => {
+                let same = |snapshot: &&SnapshotRecord| word.is_some() && snapshot.word.as_deref() == word;
+                Ok(self.shelf.of_disk(disk).find(same))
+            }
+            Identity::Named { form, repeats } => {
+                let id = self.name(form, word)?;
+                match self.shelf.get(&id) {
+                    None => Ok(None),
+                    Some(taken) if repeats && taken.disk == *disk => Ok(Some(taken)),
+                    Some(taken) => Err(self.name_taken(&format!("snapshot `{id}` of disk `{}`", taken.disk))),
+                }
+            }
+        }
+    }
+
+    /// A name that the caller chose, as the id that it is.
+    fn name(&self, form: NameForm, word: Option<&str>) -> Result<SnapshotId, SimError> {
+        let word = word.unwrap_or_default();
+        self.check_name(form, word)?;
+        SnapshotId::new(word).map_err(|error| SimError::invalid(self.profile.codes.invalid_value, error.to_string()))
+    }
+
+    pub(crate) fn check_name(&self, form: NameForm, word: &str) -> Result<(), SimError> {
+        if form.fits(word) {
+            return Ok(());
+        }
+        let shown: String = word.chars().take(80).collect();
+        Err(SimError::invalid(self.profile.codes.invalid_value, format!("`{shown}` is not a name of this cloud")))
+    }
+
+    pub(crate) fn name_taken(&self, by: &str) -> SimError {
+        let message = format!("the name is taken by {by}");
+        SimError::new(SimErrorKind::AlreadyExists, self.profile.codes.name_taken, message)
+    }
+
+    /// The id of a new snapshot. `place` counts the snapshots of one call.
+    pub(crate) fn new_id(&self, place: u64, word: Option<&str>) -> Result<SnapshotId, SimError> {
+        match (self.profile.identity, word) {
+            (Identity::Named { form, .. }, Some(_)) => self.name(form, word),
+            // What somebody makes behind our back has a name of its own.
+            (Identity::Named { .. }, None) | (Identity::Given | Identity::GivenOncePerToken, _) => {
+                Ok(self.snapshot_id(place))
+            }
+        }
     }
 
     /// A new snapshot's record. `place` counts the snapshots of one call.
@@ -43,32 +118,66 @@ impl Cloud {
         now: Timestamp,
         place: u64,
         part: &NewPart,
-        fails: Option<&str>,
+        fate: Fate,
     ) -> Result<SnapshotRecord, SimError> {
-        let disk = self.world.disk(&part.disk).ok_or_else(|| self.no_disk(&part.disk))?;
+        let disk = self.disk(&part.disk).ok_or_else(|| self.no_disk(&part.disk))?;
         let created = to_micros(now);
+        let done = self.done(created, &part.disk, &disk, fate);
+        let fixed = self.profile.fixed_at(created, done, fate.times);
         Ok(SnapshotRecord {
-            id: self.snapshot_id(place),
+            id: self.new_id(place, part.word.as_deref())?,
             disk: part.disk.clone(),
             created,
-            done: self.done(created, &part.disk, disk),
-            fails: fails.map(str::to_owned),
+            fixed: (fixed > created).then_some(fixed),
+            done,
+            fails: fate.fails.map(str::to_owned),
             tags: part.tags.clone(),
-            size: disk.bytes(),
+            size: disk.bytes,
             encrypted: disk.encrypted,
             kms_key: None,
+            location: part.location.clone(),
+            role: disk.role,
+            word: self.kept_word(part.word.as_deref()),
             copied: None,
             lock: None,
         })
     }
 
+    /// The word that a cloud keeps: a token. A name is the id itself.
+    pub(crate) fn kept_word(&self, word: Option<&str>) -> Option<String> {
+        match self.profile.identity {
+            Identity::GivenOncePerToken => word.map(str::to_owned),
+            Identity::Given | Identity::Named { .. } => None,
+        }
+    }
+
     pub(crate) fn check_quota(&self, more: usize) -> Result<(), SimError> {
-        let quota = self.profile.snapshot_quota;
-        if self.shelf.len() + more <= quota {
+        let Some(quota) = self.profile.rules.snapshots_per_site else { return Ok(()) };
+        if self.shelf.len() + more <= quota as usize {
             return Ok(());
         }
         let message = format!("the account `{}` has all the {quota} snapshots that it may have", self.world.account);
         Err(SimError::new(SimErrorKind::QuotaExceeded, self.profile.codes.too_many_snapshots, message))
+    }
+
+    fn check_disk_quota(&self, disk: &DiskId) -> Result<(), SimError> {
+        let Some(quota) = self.profile.rules.snapshots_per_disk else { return Ok(()) };
+        if self.shelf.of_disk(disk).count() < quota as usize {
+            return Ok(());
+        }
+        let message = format!("the disk `{disk}` has all the {quota} snapshots that it may have");
+        Err(SimError::new(SimErrorKind::QuotaExceeded, self.profile.codes.too_many_of_disk, message))
+    }
+
+    /// Only a cloud that places snapshots when it makes them takes a location.
+    fn check_place(&self, part: &NewPart) -> Result<(), SimError> {
+        match (self.profile.rules.copies, &part.location) {
+            (_, None) | (Copies::PlacedAtCreation, Some(_)) => Ok(()),
+            (Copies::None | Copies::Queued { .. }, Some(location)) => {
+                let message = format!("this cloud keeps snapshots in their own region, not in `{location}`");
+                Err(SimError::invalid(self.profile.codes.unsupported, message))
+            }
+        }
     }
 
     fn check_attached(&self, instance: &InstanceId, disk: &DiskId) -> Result<(), SimError> {
@@ -76,8 +185,12 @@ impl Cloud {
         if !self.world.machines.contains_key(instance) {
             return Err(self.no_instance(instance));
         }
-        match self.world.attached.get(disk) {
-            None => Err(self.no_disk(disk)),
+        match self.attachment(disk) {
+            None if self.disk(disk).is_none() => Err(self.no_disk(disk)),
+            None => {
+                let message = format!("the disk `{disk}` is attached to no instance");
+                Err(SimError::not_found(codes.not_attached, message))
+            }
             Some(owner) if owner == instance => Ok(()),
             Some(owner) => {
                 let message = format!("the volume `{disk}` is attached to the instance `{owner}`, not to `{instance}`");
@@ -86,49 +199,40 @@ impl Cloud {
         }
     }
 
-    /// Checks what a snapshot's tags would be.
-    pub(crate) fn check_tags(&self, tags: &Tags) -> Result<(), SimError> {
-        let Self { profile, .. } = self;
-        if tags.len() > profile.tags {
-            let message = format!("{} tags are more than the {} that a snapshot may have", tags.len(), profile.tags);
-            return Err(SimError::new(SimErrorKind::QuotaExceeded, profile.codes.too_many_tags, message));
-        }
-        let wrong = |key: &str, rule: String| {
-            let shown: String = key.chars().take(40).collect();
-            Err(SimError::invalid(profile.codes.invalid_value, format!("tag `{shown}`: {rule}")))
-        };
-        for (key, value) in tags {
-            if key.is_empty() || key.chars().count() > profile.tag_key {
-                return wrong(key, format!("a key has 1 to {} characters", profile.tag_key));
-            }
-            if value.chars().count() > profile.tag_value {
-                return wrong(key, format!("a value has at most {} characters", profile.tag_value));
-            }
-            if key.starts_with(profile.reserved_tag_prefix) {
-                return wrong(key, format!("keys that begin with `{}` are reserved", profile.reserved_tag_prefix));
-            }
-        }
-        Ok(())
-    }
-
+    /// Never sooner than the interval after the last time, and never more than so many times within the window.
     fn check_rate(&self, now: Timestamp, disk: &DiskId) -> Result<(), SimError> {
-        let interval = self.profile.create_interval;
-        let next = self.shelf.last_create(disk).map_or(Timestamp::MIN, |last| interval.after(last));
+        let Spacing { interval, most, window } = self.profile.rules.spacing;
+        let creates = self.shelf.creates(disk);
+        let after_last = creates.last().map_or(Timestamp::MIN, |last| interval.after(*last));
+        // As many as the window holds are behind the one that must have left it.
+        let nth = creates.len().checked_sub(most as usize).and_then(|place| creates.get(place));
+        let after_window = nth.map_or(Timestamp::MIN, |first| window.after(*first));
+        let next = after_last.max(after_window);
         if now >= next {
             return Ok(());
         }
         let after = next.duration_since(now);
-        let message = format!(
-            "the maximum per volume CreateSnapshot request rate has been exceeded for `{disk}`: one in {interval}"
-        );
+        let message = if after_window > after_last {
+            format!("`{disk}` was snapshotted {most} times within {window}, which is all that it may be")
+        } else {
+            format!(
+                "the maximum per volume CreateSnapshot request rate has been exceeded for `{disk}`: one in {interval}"
+            )
+        };
         Err(SimError::new(SimErrorKind::Throttled { after: Some(after) }, self.profile.codes.too_soon, message))
     }
 
-    /// A failed snapshot still counts, until it is deleted (CLOUDS.md 1.3).
+    /// Where a failed snapshot counts, it does until it is deleted (CLOUDS.md 1.3).
     fn check_pending(&self, now: Timestamp, disk: &DiskId) -> Result<(), SimError> {
-        let limit = self.profile.pending_per_disk;
-        let pending = self.shelf.of_disk(disk).filter(|snapshot| snapshot.readiness(now) != Readiness::Ready).count();
-        if pending < limit {
+        let rules = &self.profile.rules;
+        let Some(limit) = rules.pending_per_disk else { return Ok(()) };
+        let is_pending = |snapshot: &&SnapshotRecord| match snapshot.readiness(now) {
+            Readiness::Creating | Readiness::CutFixed => true,
+            Readiness::Failed { .. } => rules.failed_is_pending,
+            Readiness::Ready => false,
+        };
+        let pending = self.shelf.of_disk(disk).filter(is_pending).count();
+        if pending < limit as usize {
             return Ok(());
         }
         let message = format!("`{disk}` has {pending} unfinished snapshots, and may have {limit}");
@@ -137,21 +241,24 @@ impl Cloud {
 
     /// When a new snapshot can be restored. The first one of a disk is full. Later ones only add what changed, while an
     /// earlier one still exists, and are not whole before it is.
-    fn done(&self, created: Timestamp, id: &DiskId, disk: &Disk) -> Timestamp {
-        let bases = self.shelf.of_disk(id).filter(|snapshot| snapshot.fails.is_none());
+    fn done(&self, created: Timestamp, id: &DiskId, disk: &Known, fate: Fate) -> Timestamp {
+        let bases = self.shelf.of_disk(id).filter(|snapshot| snapshot.succeeds());
         let base = bases.map(|snapshot| snapshot.done).max();
-        let length = self.profile.ready.of(disk.gib, base.is_none());
-        let done = created.checked_add(length).unwrap_or(Timestamp::MAX);
+        let done = fate.done(created, self.profile.ready.of(disk.gib(), base.is_none()));
         base.map_or(done, |base| base.max(done))
     }
 
     /// The account is part of it, so that two sites of one seed do not give the same ids.
     pub(crate) fn snapshot_id(&self, place: u64) -> SnapshotId {
         let number = self.shelf.ever() + place;
-        let text = format!("backstay sim {} {} snapshot {number}\n", self.seed, self.world.account);
-        let digits = data_encoding::HEXLOWER.encode(&Sha256::digest(text.as_bytes()));
-        let id = format!("{}{}", self.profile.id_prefix, &digits[..self.profile.id_digits]);
+        let id = self.given_id(self.profile.snapshot_ids, &format!("snapshot {number}"));
         SnapshotId::new(id).expect("a profile's prefix and hexadecimal digits are an id")
+    }
+
+    pub(crate) fn given_id(&self, ids: Ids, what: &str) -> String {
+        let text = format!("backstay sim {} {} {what}\n", self.seed, self.world.account);
+        let digits = data_encoding::HEXLOWER.encode(&Sha256::digest(text.as_bytes()));
+        format!("{}{}", ids.prefix, &digits[..ids.digits])
     }
 
     pub(crate) fn no_disk(&self, disk: &DiskId) -> SimError {

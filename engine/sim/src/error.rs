@@ -7,6 +7,8 @@ use jiff::SignedDuration;
 pub enum SimErrorKind {
     /// There is no such thing.
     NotFound,
+    /// The name is taken.
+    AlreadyExists,
     /// Slow down.
     Throttled {
         /// For how long, where the cloud says.

@@ -14,20 +14,27 @@ mod call;
 mod cloud;
 mod copy;
 mod create;
+mod disks;
 mod effect;
 mod error;
+mod faults;
 mod lock;
+mod meter;
 mod paging;
 mod postgres;
 mod profile;
 mod reads;
 mod shelf;
+mod tagging;
 mod world;
 
-pub use call::{Call, Meddle, NewCopy, NewPart, Page, Reply};
+pub use call::{Call, Meddle, NewCopy, NewDisk, NewPart, Page, Reply, ShownDisk};
 pub use cloud::{CallRecord, Cloud, Decision, Settings};
-pub use effect::{Contradiction, Effect, LockRecord, SnapshotRecord, Source};
+pub use effect::{Contradiction, DiskRecord, Effect, LockRecord, SnapshotRecord, Source};
 pub use error::{SimError, SimErrorKind};
 pub use postgres::{Backup, FinishedBackup, SEGMENT_SIZE, VERSION, wal_position};
-pub use profile::{Codes, CopyDisk, LockGrain, Profile, ReadyTime, UnknownProfile};
+pub use profile::{
+    Codes, CopyDisk, Denial, Filter, Fixed, Identity, Ids, LockGrain, NameForm, Profile, ReadyTime, TagAlphabet,
+    TagRules, UnknownProfile,
+};
 pub use world::{InvalidWorld, World};

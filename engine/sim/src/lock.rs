@@ -21,7 +21,7 @@ impl Cloud {
         until: Timestamp,
     ) -> Result<(Option<Effect>, Timestamp), SimError> {
         let codes = &self.profile.codes;
-        let Some(rules) = &self.profile.lock else {
+        let Some(rules) = &self.profile.rules.lock else {
             return Err(SimError::invalid(codes.unsupported, "this cloud locks no snapshots"));
         };
         if !rules.modes.contains(&mode) {
@@ -40,7 +40,8 @@ impl Cloud {
             return Err(SimError::invalid(codes.invalid_value, format!("a lock until {until} would have ended")));
         }
         let from = running.map_or(now, |lock| lock.from);
-        let end = self.lock_end(now, from, until);
+        let starts = if snapshot.succeeds() { snapshot.done.max(now) } else { now };
+        let end = self.lock_end(starts, from, until);
         if end > rules.longest.after(now) {
             let message = format!("a lock until {end} is longer than {}", rules.longest);
             return Err(SimError::invalid(codes.invalid_value, message));
@@ -54,15 +55,17 @@ impl Cloud {
         Ok((Some(Effect::Locked { at: now, id: id.clone(), lock }), lock.until))
     }
 
-    fn lock_end(&self, now: Timestamp, from: Timestamp, until: Timestamp) -> Timestamp {
+    /// `starts` is when a lock that is ordered now begins, `from` when the one began that it extends.
+    fn lock_end(&self, starts: Timestamp, from: Timestamp, until: Timestamp) -> Timestamp {
         let start = match self.profile.lock_grain {
             LockGrain::Exact => return until,
-            LockGrain::DaysFromCall => now,
+            LockGrain::DaysFromCall => starts,
             LockGrain::DaysFromStart => from,
         };
         let length = until.duration_since(start);
         let seconds = length.as_secs() + i64::from(length.subsec_nanos() > 0);
-        let days = seconds / DAY + i64::from(seconds % DAY > 0);
+        // At least one: the shortest that can be asked for.
+        let days = (seconds / DAY + i64::from(seconds % DAY > 0)).max(1);
         start.checked_add(SignedDuration::from_secs(days.saturating_mul(DAY))).unwrap_or(Timestamp::MAX)
     }
 }

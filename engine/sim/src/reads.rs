@@ -1,13 +1,15 @@
 //! What a cloud shows, and changes nothing by it: listings, and what its database servers say.
 
-use crate::call::{Page, Reply};
+use crate::call::{Call, Page, Reply};
 use crate::cloud::Cloud;
 use crate::error::{SimError, SimErrorKind};
 use crate::paging::Cursor;
+use crate::profile::Filter;
+use crate::shelf::Shelf;
 use crate::world::{Machine, Server};
 use backstay_core::name::{InstanceId, SnapshotId};
 use backstay_core::observed::{DatabaseState, Instance, Unmanaged};
-use backstay_core::tags::MANAGED;
+use backstay_core::tags::{Intent, MANAGED};
 use jiff::Timestamp;
 use std::ops::Bound;
 
@@ -19,7 +21,7 @@ pub(crate) const SNAPSHOTS: &str = "snapshots";
 pub(crate) const UNMANAGED: &str = "unmanaged";
 
 impl Cloud {
-    pub(crate) fn list_instances(&self, token: Option<&str>) -> Result<Reply, SimError> {
+    pub(crate) fn list_instances(&self, token: Option<&str>, shuffle: Option<u64>) -> Result<Reply, SimError> {
         let cursor = self.cursor(INSTANCES, token)?;
         let after = match &cursor.after {
             Some(id) => Some(InstanceId::new(id).map_err(|_| self.bad_token())?),
@@ -27,38 +29,62 @@ impl Cloud {
         };
         let from = after.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
         let rest = self.world.machines.range((from, Bound::Unbounded));
-        let page = self.page(INSTANCES, &cursor, rest, |(id, _)| id.as_str());
+        let page = self.page(INSTANCES, &cursor, rest, |(id, _)| id.as_str(), shuffle);
         let shown = page.items.into_iter().map(|(id, machine)| Instance {
             id: id.clone(),
-            disks: machine.disks.iter().map(|(id, disk)| disk.shown(id)).collect(),
+            disks: self.disks_of(id, machine),
             database: self.database(id, machine),
         });
         Ok(Reply::Instances(Page { items: shown.collect(), next: page.next }))
     }
 
-    pub(crate) fn list_snapshots(&self, now: Timestamp, token: Option<&str>) -> Result<Reply, SimError> {
+    pub(crate) fn list_snapshots(
+        &self,
+        now: Timestamp,
+        shelf: &Shelf,
+        only_ours: bool,
+        token: Option<&str>,
+        shuffle: Option<u64>,
+    ) -> Result<Reply, SimError> {
         let cursor = self.cursor(SNAPSHOTS, token)?;
-        let after = match &cursor.after {
-            Some(id) => Some(SnapshotId::new(id).map_err(|_| self.bad_token())?),
-            None => None,
+        let after = self.snapshot_after(&cursor)?;
+        let all = shelf.after(after.as_ref());
+        let mut page = match (only_ours, self.profile.filter) {
+            (false, _) => self.page(SNAPSHOTS, &cursor, all, |snapshot| snapshot.id.as_str(), shuffle),
+            (true, Filter::ByTag | Filter::ByTagUpTo(_)) => {
+                let ours = all.filter(|snapshot| snapshot.tags.contains_key(MANAGED));
+                self.page(SNAPSHOTS, &cursor, ours, |snapshot| snapshot.id.as_str(), shuffle)
+            }
+            (true, Filter::None) => {
+                return Err(SimError::invalid(self.profile.codes.unsupported, "this cloud lists snapshots by no tag"));
+            }
         };
-        let ours = self.shelf.after(after.as_ref()).filter(|snapshot| snapshot.tags.contains_key(MANAGED));
-        let page = self.page(SNAPSHOTS, &cursor, ours, |snapshot| snapshot.id.as_str());
+        if let (true, Filter::ByTagUpTo(most)) = (only_ours, self.profile.filter) {
+            let before = (cursor.number - 1).saturating_mul(self.page_size);
+            page.items.truncate(most.saturating_sub(before));
+            if before + page.items.len() >= most {
+                page.next = None;
+            }
+        }
         let items = page.items.into_iter().map(|snapshot| snapshot.shown(now)).collect();
         Ok(Reply::Snapshots(Page { items, next: page.next }))
     }
 
     /// A copy's disk is none of this site's: it is never among them.
-    pub(crate) fn list_unmanaged(&self, token: Option<&str>) -> Result<Reply, SimError> {
+    pub(crate) fn list_unmanaged(
+        &self,
+        shelf: &Shelf,
+        token: Option<&str>,
+        shuffle: Option<u64>,
+    ) -> Result<Reply, SimError> {
         let cursor = self.cursor(UNMANAGED, token)?;
-        let after = match &cursor.after {
-            Some(id) => Some(SnapshotId::new(id).map_err(|_| self.bad_token())?),
-            None => None,
-        };
-        let others = self.shelf.after(after.as_ref()).filter(|snapshot| {
-            !snapshot.tags.contains_key(MANAGED) && self.world.attached.contains_key(&snapshot.disk)
+        let after = self.snapshot_after(&cursor)?;
+        let others = shelf.after(after.as_ref()).filter(|snapshot| {
+            !snapshot.tags.contains_key(MANAGED)
+                && snapshot.copied.is_none()
+                && self.attachment(&snapshot.disk).is_some()
         });
-        let page = self.page(UNMANAGED, &cursor, others, |snapshot| snapshot.id.as_str());
+        let page = self.page(UNMANAGED, &cursor, others, |snapshot| snapshot.id.as_str(), shuffle);
         let shown = page.items.into_iter().map(|snapshot| Unmanaged {
             id: snapshot.id.clone(),
             disk: snapshot.disk.clone(),
@@ -66,6 +92,58 @@ impl Cloud {
             size: snapshot.size,
         });
         Ok(Reply::Unmanaged(Page { items: shown.collect(), next: page.next }))
+    }
+
+    pub(crate) fn find_by_intent(&self, now: Timestamp, shelf: &Shelf, intent: &Intent) -> Result<Reply, SimError> {
+        self.check_filter()?;
+        let found = shelf.of_intent(&intent.0).filter(|snapshot| snapshot.tags.contains_key(MANAGED));
+        Ok(Reply::Found(found.map(|snapshot| snapshot.shown(now)).collect()))
+    }
+
+    pub(crate) fn check_filter(&self) -> Result<(), SimError> {
+        match self.profile.filter {
+            Filter::ByTag | Filter::ByTagUpTo(_) => Ok(()),
+            Filter::None => Err(SimError::invalid(self.profile.codes.unsupported, "this cloud finds nothing by a tag")),
+        }
+    }
+
+    /// What a cloud answers to a question that it hides a lost permission from; `None` for what it refuses. A dry run is the way
+    /// to be told.
+    pub(crate) fn as_if_empty(&self, call: &Call) -> Option<Result<Reply, SimError>> {
+        match call {
+            Call::ListInstances { .. } => Some(Ok(Reply::Instances(Page { items: Vec::new(), next: None }))),
+            Call::ListSnapshots { .. } => Some(Ok(Reply::Snapshots(Page { items: Vec::new(), next: None }))),
+            Call::ListUnmanaged { .. } => Some(Ok(Reply::Unmanaged(Page { items: Vec::new(), next: None }))),
+            Call::DescribeSnapshot { id } => Some(Err(self.no_snapshot(id))),
+            Call::FindByIntent { .. } => Some(Ok(Reply::Found(Vec::new()))),
+            Call::DescribeDisk { id } => Some(Err(self.no_disk(id))),
+            Call::FindDisks { .. } => Some(Ok(Reply::Disks(Vec::new()))),
+            Call::CheckPermission { .. }
+            | Call::CreateSnapshot { .. }
+            | Call::CreateGroup { .. }
+            | Call::CopySnapshot(_)
+            | Call::LockSnapshot { .. }
+            | Call::Tag { .. }
+            | Call::Untag { .. }
+            | Call::DeleteSnapshot { .. }
+            | Call::CreateDisk(_)
+            | Call::AttachDisk { .. }
+            | Call::DetachDisk { .. }
+            | Call::DeleteDisk { .. }
+            | Call::DatabaseStatus { .. }
+            | Call::BeginBackup { .. }
+            | Call::StopBackup { .. }
+            | Call::ReadWal { .. }
+            | Call::AdvanceClock { .. }
+            | Call::Meddle(_) => None,
+        }
+    }
+
+    fn snapshot_after(&self, cursor: &Cursor) -> Result<Option<SnapshotId>, SimError> {
+        match &cursor.after {
+            Some(id) => SnapshotId::new(id).map(Some).map_err(|_| self.bad_token()),
+            None => Ok(None),
+        }
     }
 
     fn cursor(&self, listing: &str, token: Option<&str>) -> Result<Cursor, SimError> {
@@ -82,12 +160,19 @@ impl Cloud {
         cursor: &Cursor,
         rest: impl Iterator<Item = T>,
         id: impl Fn(&T) -> &str,
+        shuffle: Option<u64>,
     ) -> Page<T> {
         // One more than fits tells whether there is a next page.
         let mut items: Vec<T> = rest.take(self.page_size + 1).collect();
         let goes_on = items.len() > self.page_size;
         items.truncate(self.page_size);
         let next = items.last().filter(|_| goes_on).map(|last| cursor.next(listing, id(last)));
+        if let Some(chance) = shuffle {
+            let by = usize::try_from(chance % 1009).expect("a small number");
+            items.reverse();
+            let length = items.len().max(1);
+            items.rotate_left(by % length);
+        }
         Page { items, next }
     }
 

@@ -1,11 +1,14 @@
 //! All snapshots of a simulated cloud, with the indices that its rules need.
 
-use crate::effect::{Contradiction, LockRecord, SnapshotRecord};
+use crate::effect::{Contradiction, Effect, LockRecord, SnapshotRecord};
 use backstay_core::name::{DiskId, SnapshotId};
 use backstay_core::tags::{INTENT, Tags};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
+
+/// How many creates of a disk are remembered: no cloud's window holds more.
+pub(crate) const LATEST: usize = 8;
 
 /// All snapshots.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -14,8 +17,8 @@ pub(crate) struct Shelf {
     of_disk: BTreeMap<DiskId, BTreeSet<SnapshotId>>,
     /// By intent, then by age: a retry takes the oldest (CLOUDS.md 1.5).
     of_intent: BTreeMap<String, BTreeSet<(Timestamp, SnapshotId)>>,
-    /// When each disk was last snapshotted, also where that snapshot is gone.
-    last_create: BTreeMap<DiskId, Timestamp>,
+    /// When each disk was last snapshotted, also where those snapshots are gone: the latest, oldest first.
+    creates: BTreeMap<DiskId, Vec<Timestamp>>,
     /// How many there ever were: ids are never used twice.
     ever: u64,
 }
@@ -48,24 +51,48 @@ impl Shelf {
         self.of_intent.get(intent).into_iter().flatten().filter_map(|(_, id)| self.snapshots.get(id))
     }
 
-    pub(crate) fn last_create(&self, disk: &DiskId) -> Option<Timestamp> {
-        self.last_create.get(disk).copied()
+    /// When a disk was last snapshotted, oldest first: as many as any cloud's rules look at.
+    pub(crate) fn creates(&self, disk: &DiskId) -> &[Timestamp] {
+        self.creates.get(disk).map_or(&[], Vec::as_slice)
     }
 
-    pub(crate) fn add(&mut self, snapshot: &SnapshotRecord) -> Result<(), Contradiction> {
+    /// Replays what an effect does to snapshots.
+    pub(crate) fn apply(&mut self, effect: &Effect) -> Result<(), Contradiction> {
+        match effect {
+            Effect::SnapshotsCreated { snapshots } => snapshots.iter().try_for_each(|snapshot| self.add(snapshot)),
+            Effect::Tagged { id, tags, .. } => self.retag(id, |all| all.extend(tags.clone())),
+            Effect::Untagged { id, keys, .. } => self.retag(id, |all| all.retain(|key, _| !keys.contains(key))),
+            Effect::Locked { id, lock, .. } => self.lock(id, *lock),
+            Effect::Deleted { id, .. } => self.remove(id),
+            Effect::DiskCreated { .. }
+            | Effect::DiskAttached { .. }
+            | Effect::DiskDetached { .. }
+            | Effect::DiskDeleted { .. }
+            | Effect::ClockAdvanced { .. }
+            | Effect::ServerStopped { .. }
+            | Effect::ServerStarted { .. } => Ok(()),
+        }
+    }
+
+    fn add(&mut self, snapshot: &SnapshotRecord) -> Result<(), Contradiction> {
         if self.snapshots.contains_key(&snapshot.id) {
             return Err(Contradiction::CreatedTwice(snapshot.id.clone()));
         }
         self.ever += 1;
-        let last = self.last_create.entry(snapshot.disk.clone()).or_insert(snapshot.created);
-        *last = snapshot.created.max(*last);
+        // A copy is no snapshot of a disk here: it uses up none of its disk's rate.
+        if snapshot.copied.is_none() {
+            let creates = self.creates.entry(snapshot.disk.clone()).or_default();
+            creates.push(snapshot.created);
+            creates.sort_unstable();
+            creates.drain(..creates.len().saturating_sub(LATEST));
+        }
         self.of_disk.entry(snapshot.disk.clone()).or_default().insert(snapshot.id.clone());
         self.index_intent(snapshot);
         self.snapshots.insert(snapshot.id.clone(), snapshot.clone());
         Ok(())
     }
 
-    pub(crate) fn remove(&mut self, id: &SnapshotId) -> Result<(), Contradiction> {
+    fn remove(&mut self, id: &SnapshotId) -> Result<(), Contradiction> {
         let snapshot = self.snapshots.remove(id).ok_or_else(|| Contradiction::Missing(id.clone()))?;
         self.forget_intent(&snapshot);
         remove_from(&mut self.of_disk, &snapshot.disk, id);
@@ -73,7 +100,7 @@ impl Shelf {
     }
 
     /// Changes a snapshot's tags, and keeps the indices true.
-    pub(crate) fn retag(&mut self, id: &SnapshotId, change: impl FnOnce(&mut Tags)) -> Result<(), Contradiction> {
+    fn retag(&mut self, id: &SnapshotId, change: impl FnOnce(&mut Tags)) -> Result<(), Contradiction> {
         let mut snapshot = self.snapshots.get(id).cloned().ok_or_else(|| Contradiction::Missing(id.clone()))?;
         self.forget_intent(&snapshot);
         change(&mut snapshot.tags);
@@ -82,7 +109,7 @@ impl Shelf {
         Ok(())
     }
 
-    pub(crate) fn lock(&mut self, id: &SnapshotId, lock: LockRecord) -> Result<(), Contradiction> {
+    fn lock(&mut self, id: &SnapshotId, lock: LockRecord) -> Result<(), Contradiction> {
         let snapshot = self.snapshots.get_mut(id).ok_or_else(|| Contradiction::Missing(id.clone()))?;
         snapshot.lock = Some(lock);
         Ok(())

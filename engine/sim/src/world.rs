@@ -22,6 +22,7 @@ pub struct World {
 /// One virtual machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Machine {
+    pub(crate) zone: Option<String>,
     pub(crate) disks: BTreeMap<DiskId, Disk>,
     pub(crate) server: Option<Server>,
 }
@@ -98,7 +99,7 @@ impl World {
                 Some(postgres) => Some(parse_server(postgres, &format!("{place}.postgres"))?),
                 None => None,
             };
-            if world.machines.insert(id.clone(), Machine { disks, server }).is_some() {
+            if world.machines.insert(id.clone(), Machine { zone: instance.zone.clone(), disks, server }).is_some() {
                 let problem = format!("there are two instances `{id}`");
                 return Err(InvalidWorld::at(format!("{place}.id"), problem));
             }
@@ -118,10 +119,10 @@ impl World {
         &self.account
     }
 
-    /// A disk, wherever it is attached.
-    pub(crate) fn disk(&self, id: &DiskId) -> Option<&Disk> {
+    /// A disk, and the machine that it began with.
+    pub(crate) fn disk(&self, id: &DiskId) -> Option<(&Disk, &Machine)> {
         let machine = self.machines.get(self.attached.get(id)?)?;
-        machine.disks.get(id)
+        machine.disks.get(id).map(|disk| (disk, machine))
     }
 }
 

@@ -13,6 +13,7 @@ use backstay_core::planner;
 use backstay_core::verify::{VerifiedPlan, verify};
 use backstay_report::{change_line, plan_json, plan_text, summary_line};
 use backstay_runtime::lease::Epochs;
+use backstay_runtime::threads::Threads;
 use serde_json::json;
 
 /// A plan with what it was made from.
@@ -63,7 +64,7 @@ pub(crate) async fn make(
 ) -> anyhow::Result<Planned> {
     let as_of = session::as_of(asked, &session.desired, &observed)?;
     let baseline = session.baseline(&observed).await;
-    let plan = planner::plan(&session.desired, &observed, baseline.as_ref(), as_of);
+    let plan = planner::plan_with(&Threads::available(), &session.desired, &observed, baseline.as_ref(), as_of);
     let plan = verify(plan, &session.desired, &observed).map_err(|violations| {
         anyhow::anyhow!("the plan broke an invariant, and was thrown away. This is a defect of Backstay:\n{violations}")
     })?;

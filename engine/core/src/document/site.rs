@@ -1,6 +1,6 @@
 //! `Site`: one account and region on one IaaS, reached through one provider.
 
-use super::text::{Account, FilePath, HttpUrl};
+use super::text::{Account, FilePath, HttpUrl, Instant, Skew};
 use crate::model::{SimCall, SimFailure};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
@@ -58,9 +58,32 @@ pub struct SimSiteSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub page_size: Option<u32>,
+    /// Whether its profile's budgets of calls hold. Default: unlimited, because a virtual clock that stands still refills none.
+    #[serde(default, skip_serializing_if = "Budgets::is_default")]
+    pub budgets: Budgets,
+    /// How far its clock is ahead of the host's, or of the virtual one. Default: not at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock_skew: Option<Skew>,
     /// What goes wrong there, on purpose.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub faults: Vec<FaultSpec>,
+}
+
+/// Whether a simulated cloud counts calls.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Budgets {
+    /// Every call is answered.
+    #[default]
+    Unlimited,
+    /// Calls beyond the profile's budgets are refused, with the time to wait.
+    Enforced,
+}
+
+impl Budgets {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// Whose rules a simulated cloud follows.
@@ -124,6 +147,20 @@ pub struct FaultSpec {
     /// How it fails.
     #[schemars(with = "FailureName")]
     pub fail: SimFailure,
+    /// How often, in percent. Default: always.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 100))]
+    pub percent: Option<u8>,
+    /// Not before this instant of the site. Default: from the beginning.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Instant>,
+    /// No longer at this instant of the site. Default: for ever.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Instant>,
+    /// For `slow`: how many times as long it takes. Default: 10.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 2, max = 1000))]
+    pub times: Option<u32>,
 }
 
 /// The schema of [`SimCall`].
@@ -138,7 +175,11 @@ impl JsonSchema for CallName {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "type": "string",
-            "enum": ["list-instances", "list-snapshots", "describe", "create", "tag", "delete"],
+            "enum": [
+                "any", "list-instances", "list-snapshots", "describe", "create", "tag", "delete", "create-disk", "attach",
+                "delete-disk",
+            ],
+            "description": "`create` is also copying, `tag` also locking, `attach` also detaching, `any` all of them.",
         })
     }
 }
@@ -150,11 +191,16 @@ impl JsonSchema for FailureName {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "type": "string",
-            "enum": ["unavailable", "throttled", "denied", "lost-response", "fails-later"],
+            "enum": [
+                "unavailable", "throttled", "denied", "lost-response", "repeated", "fails-later", "stuck", "slow", "stale",
+                "reordered",
+            ],
             "description": "\
                 `unavailable`: the site is down, no effect. `throttled`: too many calls, no effect. `denied`: the \
-                credentials do not allow it, no effect. `lost-response`: the effect happens, the answer is lost. \
-                `fails-later`: the snapshot is accepted and fails later; only for `create`.",
+                credentials do not allow it, no effect; Alibaba shows nothing instead. `lost-response`: the effect \
+                happens, the answer is lost. `repeated`: the call is delivered twice. `fails-later`: the snapshot is \
+                accepted and fails later. `stuck`: it never becomes ready. `slow`: it takes `times` as long. `stale`: it \
+                shows the state of some time ago. `reordered`: a page shows its items in another order.",
         })
     }
 }

@@ -42,6 +42,11 @@ text!(
     Length, "length of time", "a whole number and a unit: 45s, 90m, 8h, 14d or 2w", "^[0-9]+(s|m|h|d|w)$", ["8h", "14d"]
 );
 text!(
+    /// How far a clock is off.
+    Skew, "time that a clock is off",
+    "a whole number and a unit, with `-` where the clock is behind: 10m, -90s", "^-?[0-9]+(s|m|h)$", ["10m", "-90s"]
+);
+text!(
     /// A name that people choose.
     Name, "name",
     "lowercase letters, digits, `-`, `_` and `.`, at most 63, starting and ending with a letter or digit",

@@ -25,6 +25,10 @@ pub struct WorldInstance {
     /// Its id.
     #[schemars(with = "Id")]
     pub id: String,
+    /// The zone that it lies in: disks are attached within one only. Default: one that is as good as any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Id>")]
+    pub zone: Option<String>,
     /// Its attached disks.
     #[serde(default)]
     pub disks: Vec<WorldDisk>,

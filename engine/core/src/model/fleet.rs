@@ -1,6 +1,7 @@
 //! The fleet as a whole, and its sites.
 
 use crate::name::{AccountId, SiteName};
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -87,7 +88,7 @@ pub enum Provider {
 /// A simulated cloud's settings.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SimSite {
-    /// Whose rules it follows. `aws` is the first; the others follow.
+    /// Whose rules it follows: `aws`, `azure`, `gcp` or `alibaba`.
     pub profile: String,
     /// The seed of all its chances.
     pub seed: u64,
@@ -99,6 +100,10 @@ pub struct SimSite {
     pub faults: Vec<SimFault>,
     /// A smaller page than the profile's, so that a small fleet has several.
     pub page_size: Option<usize>,
+    /// Whether it counts calls against its profile's budgets, and refuses those beyond them.
+    pub enforces_budgets: bool,
+    /// How far its clock is ahead of the host's, or of the virtual one.
+    pub clock_skew: SignedDuration,
 }
 
 /// One thing that goes wrong at a simulated site.
@@ -110,24 +115,52 @@ pub struct SimFault {
     pub page: Option<usize>,
     /// How it fails.
     pub fail: SimFailure,
+    /// How often, in percent. Without it: always.
+    #[serde(default)]
+    pub percent: Option<u8>,
+    /// Not before this instant of the site.
+    #[serde(default)]
+    pub from: Option<Timestamp>,
+    /// No longer at this instant of the site.
+    #[serde(default)]
+    pub until: Option<Timestamp>,
+    /// For [`SimFailure::Slow`]: how many times as long it takes.
+    #[serde(default)]
+    pub times: Option<u32>,
+}
+
+impl SimFault {
+    /// A fault of every call of a kind, at all times.
+    #[must_use]
+    pub fn of(call: SimCall, fail: SimFailure) -> Self {
+        Self { call, page: None, fail, percent: None, from: None, until: None, times: None }
+    }
 }
 
 /// The calls that can be made to fail.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SimCall {
+    /// All of them.
+    Any,
     /// Listing instances.
     ListInstances,
     /// Listing snapshots.
     ListSnapshots,
-    /// Describing one snapshot.
+    /// Describing one snapshot or disk, or finding it by its intent.
     Describe,
-    /// Creating snapshots.
+    /// Creating and copying snapshots.
     Create,
-    /// Adding or removing tags.
+    /// Adding or removing tags, and locking.
     Tag,
     /// Deleting a snapshot.
     Delete,
+    /// Making a disk from a snapshot.
+    CreateDisk,
+    /// Attaching or detaching a disk.
+    Attach,
+    /// Deleting a disk.
+    DeleteDisk,
 }
 
 /// How a call can be made to fail.
@@ -138,12 +171,22 @@ pub enum SimFailure {
     Unavailable,
     /// Too many calls; no effect.
     Throttled,
-    /// The credentials do not allow it; no effect.
+    /// The credentials do not allow it; no effect. Alibaba answers a question so as if there were nothing.
     Denied,
     /// The effect happens, the answer is lost.
     LostResponse,
+    /// The call is delivered twice: its effect happens twice where the cloud cannot tell. Only for calls with an effect.
+    Repeated,
     /// The snapshot is accepted, and fails later. Only for `create`.
     FailsLater,
+    /// It is accepted, and never becomes ready. Only for `create` and `create-disk`.
+    Stuck,
+    /// It takes several times as long to become ready. Only for `create` and `create-disk`.
+    Slow,
+    /// It shows the state of some time ago. Only for `list-snapshots` and `describe`.
+    Stale,
+    /// A page shows its items in another order. Only for listings.
+    Reordered,
 }
 
 /// A local site's settings.

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 /// Turns deletes beyond the limits into waiting. Only deletes: the backups go on.
 pub(super) fn limit(total: &mut Outcome, desired: &Desired, world: &World<'_>, as_of: Timestamp) {
-    let fleet_limit = fleet_limit(desired, world);
+    let fleet_limit = fleet_limit(desired, total.restorable);
     let cluster_limit = usize::try_from(desired.fleet.limits.cluster).unwrap_or(usize::MAX);
     let since = Duration::days(1).before(as_of);
     let recent = world.records().recent_deletes.iter().filter(|delete| delete.at > since && delete.cause != Cause::Due);
@@ -52,10 +52,8 @@ fn counts(change: &Change) -> bool {
     matches!(change.action, Action::Delete(_)) && change.cause != Cause::Due
 }
 
-fn fleet_limit(desired: &Desired, world: &World<'_>) -> usize {
-    // What was never finished, or claims to be ours, must not widen the limit.
-    let all = world.catalogues.values().flat_map(|catalogue| catalogue.points.values().flatten());
-    let points = all.filter(|point| point.is_restorable()).count();
+/// Only restorable points count: what was never finished, or claims to be ours, must not widen the limit.
+fn fleet_limit(desired: &Desired, points: usize) -> usize {
     match desired.fleet.limits.fleet {
         None => (points / 100).max(10),
         Some(Limit::Count(count)) => usize::try_from(count).unwrap_or(usize::MAX),

@@ -1,6 +1,6 @@
 //! What brought each change about: the clock, the documents, or the world behind our back.
 
-use super::{Subject, World, cluster};
+use super::{Holdings, Subject, World, cluster};
 use crate::model::{Cluster, Desired};
 use crate::plan::{Action, Cause, Change, Reason};
 use cluster::Outcome;
@@ -15,6 +15,7 @@ pub(super) fn attribute(
     desired: &Desired,
     cluster: &Cluster,
     world: &World<'_>,
+    holdings: &Holdings<'_>,
     baseline: Option<&Desired>,
     as_of: Timestamp,
 ) {
@@ -35,7 +36,7 @@ pub(super) fn attribute(
         }
         return;
     };
-    let before = changes_under(baseline, desired, cluster, world, as_of);
+    let before = changes_under(baseline, desired, cluster, world, holdings, as_of);
     for change in &mut outcome.changes {
         let is_old = match &before {
             Before::Same => true,
@@ -65,6 +66,7 @@ fn changes_under(
     desired: &Desired,
     cluster: &Cluster,
     world: &World<'_>,
+    holdings: &Holdings<'_>,
     as_of: Timestamp,
 ) -> Before {
     let Some(old) = baseline.clusters.get(&cluster.uid) else { return Before::Absent };
@@ -74,7 +76,7 @@ fn changes_under(
     if is_same {
         return Before::Same;
     }
-    Before::Changed(cluster::plan(&Subject::of(baseline, old), world, as_of).changes)
+    Before::Changed(cluster::plan(&Subject::of(baseline, old), world, holdings, as_of).changes)
 }
 
 /// Whether two changes do the same. Two creates do, whatever slot they serve: both say that a point is due now.

@@ -1,6 +1,6 @@
 //! One cluster: the point that is due, and what a person should know.
 
-use super::{Site, Subject, World, removals, source};
+use super::{Holdings, Site, Subject, World, places, removals, source};
 use crate::model::Cluster;
 use crate::plan::{Action, Cause, Change, CreatePoint, Finding, FindingKind, Reason, Waiting, WaitingFor};
 use crate::point::{PointState, RecoveryPoint};
@@ -15,6 +15,8 @@ pub(super) struct Outcome {
     pub(super) changes: Vec<Change>,
     pub(super) waiting: Vec<Waiting>,
     pub(super) findings: Vec<Finding>,
+    /// How many restorable points there are, of whomever.
+    pub(super) restorable: usize,
 }
 
 impl Outcome {
@@ -22,6 +24,7 @@ impl Outcome {
         self.changes.extend(other.changes);
         self.waiting.extend(other.waiting);
         self.findings.extend(other.findings);
+        self.restorable += other.restorable;
     }
 
     /// Puts everything into its one order.
@@ -63,23 +66,23 @@ impl Outcome {
 }
 
 /// Decides all about one cluster, but the causes.
-pub(super) fn plan(subject: &Subject<'_>, world: &World<'_>, as_of: Timestamp) -> Outcome {
+pub(super) fn plan(subject: &Subject<'_>, world: &World<'_>, holdings: &Holdings<'_>, as_of: Timestamp) -> Outcome {
     let cluster = subject.cluster;
     let mut outcome = Outcome::default();
-    let site = match world.site(&cluster.site) {
-        Ok(site) => site,
+    let places = places::of(subject, world, holdings);
+    let home = match places.home() {
+        Ok(seen) => seen,
         Err(because) => {
             outcome.wait(cluster, None, WaitingFor::SiteUnknown { because: because.to_owned() });
             return outcome;
         }
     };
-    let points = world.catalogues.get(&cluster.site).map_or(&[][..], |c| c.of_cluster(&cluster.uid));
-    for what in source::missing(cluster, site) {
+    for what in source::missing(cluster, home.site) {
         outcome.find(cluster, FindingKind::Missing { what });
     }
-    plan_create(subject, world, site, points, as_of, &mut outcome);
-    removals::plan(subject, world, site, points, as_of, &mut outcome);
-    report_state(subject, points, as_of, &mut outcome);
+    plan_create(subject, home.site, home.points(), home.shelf.map(|shelf| &shelf.attempts), as_of, &mut outcome);
+    removals::plan(subject, world, home.site, home.points(), as_of, &mut outcome);
+    report_state(subject, home.points(), as_of, &mut outcome);
     outcome
 }
 
@@ -100,13 +103,13 @@ fn free_attempt(taken: &BTreeSet<u32>) -> u32 {
 
 fn plan_create(
     subject: &Subject<'_>,
-    world: &World<'_>,
     site: &Site<'_>,
     points: &[RecoveryPoint<'_>],
+    attempts: Option<&BTreeSet<PointKey>>,
     as_of: Timestamp,
     outcome: &mut Outcome,
 ) {
-    let Subject { cluster, policy } = *subject;
+    let Subject { cluster, policy, .. } = *subject;
     let Some(slot) = policy.schedule.latest_due(&cluster.uid, as_of) else { return };
     // A point dated in the future, by whatever clock, must not stop the backups until then.
     let may_serve = |point: &&RecoveryPoint<'_>| {
@@ -120,14 +123,8 @@ fn plan_create(
         outcome.wait(cluster, Some(point.key), WaitingFor::InProgress);
         return;
     }
-    let taken: BTreeSet<u32> = world
-        .catalogues
-        .get(&cluster.site)
-        .into_iter()
-        .flat_map(|catalogue| catalogue.attempts_of(&cluster.uid))
-        .filter(|key| key.slot == slot)
-        .map(|key| key.attempt)
-        .collect();
+    let taken: BTreeSet<u32> =
+        attempts.into_iter().flatten().filter(|key| key.slot == slot).map(|key| key.attempt).collect();
     let key = PointKey { slot, attempt: free_attempt(&taken) };
     let chosen = match source::choose(subject, site) {
         Ok(chosen) => chosen,

@@ -7,6 +7,7 @@ mod blast;
 mod cause;
 mod cluster;
 mod findings;
+mod places;
 mod removals;
 mod safety;
 mod source;
@@ -16,28 +17,53 @@ mod tombstones;
 pub use survey::{ClusterState, ClusterStatus, PointStatus, survey};
 
 use crate::model::{Cluster, Desired, Policy};
-use crate::name::{InstanceId, SiteName};
+use crate::name::{ClusterUid, InstanceId, SiteName};
 use crate::observed::{Instance, Listing, Observed, Records, SiteInventory};
 use crate::plan::{Basis, FORMAT_VERSION, Plan, SiteCoverage, VALID_FOR};
-use crate::point::Catalogue;
+use crate::point::{Catalogue, Shelf};
 use crate::retention;
+use crate::workers::{self, Alone, Workers};
 use cluster::Outcome;
 use jiff::Timestamp;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Plans the difference between what is desired and what was observed, for one instant.
 ///
 /// Deterministic: the same inputs, in whatever order, give the same plan to the byte (INVARIANTS.md 12).
 #[must_use]
 pub fn plan(desired: &Desired, observed: &Observed, baseline: Option<&Desired>, as_of: Timestamp) -> Plan {
+    plan_with(&Alone, desired, observed, baseline, as_of)
+}
+
+/// The same plan, made by several hands: each cluster's part of it depends on no other cluster's.
+#[must_use]
+pub fn plan_with(
+    workers: &dyn Workers,
+    desired: &Desired,
+    observed: &Observed,
+    baseline: Option<&Desired>,
+    as_of: Timestamp,
+) -> Plan {
     let world = World::of(observed);
+    // Also those that no document declares: what lies of them is told, and counts for the fleet's limit of deletes.
+    let found = world.catalogues.values().flat_map(Catalogue::clusters);
+    let uids: Vec<&ClusterUid> = desired.clusters.keys().chain(found).collect::<BTreeSet<_>>().into_iter().collect();
+    let outcomes = workers::map(workers, &uids, |uid| {
+        let holdings = world.holdings(uid);
+        let mut outcome = Outcome::default();
+        if let Some(cluster) = desired.clusters.get(*uid) {
+            outcome = cluster::plan(&Subject::of(desired, cluster), &world, &holdings, as_of);
+            cause::attribute(&mut outcome, desired, cluster, &world, &holdings, baseline, as_of);
+        }
+        outcome.findings.extend(findings::of_holdings(desired, uid, &holdings));
+        outcome.restorable = holdings.values().flat_map(|shelf| &shelf.points).filter(|p| p.is_restorable()).count();
+        outcome
+    });
     let mut total = Outcome::default();
-    for cluster in desired.clusters.values() {
-        let mut outcome = cluster::plan(&Subject::of(desired, cluster), &world, as_of);
-        cause::attribute(&mut outcome, desired, cluster, &world, baseline, as_of);
+    for outcome in outcomes {
         total.append(outcome);
     }
-    total.findings.extend(findings::of_sites(desired, &world));
+    total.findings.extend(findings::of_nobody(&world));
     blast::limit(&mut total, desired, &world, as_of);
     total.sort();
     Plan {
@@ -61,15 +87,19 @@ pub fn plan(desired: &Desired, observed: &Observed, baseline: Option<&Desired>, 
 /// One cluster with what its documents refer to.
 #[derive(Clone, Copy)]
 struct Subject<'a> {
+    desired: &'a Desired,
     cluster: &'a Cluster,
     policy: &'a Policy,
 }
 
 impl<'a> Subject<'a> {
     fn of(desired: &'a Desired, cluster: &'a Cluster) -> Self {
-        Self { cluster, policy: desired.policy_of(cluster) }
+        Self { desired, cluster, policy: desired.policy_of(cluster) }
     }
 }
+
+/// What lies of one cluster at each site that was read; sites without anything are left out.
+type Holdings<'a> = BTreeMap<&'a SiteName, Shelf<'a>>;
 
 /// A site that was read to its end, with its instances by id.
 struct Site<'a> {
@@ -118,6 +148,12 @@ impl<'a> World<'a> {
             (None, Some(Listing::Unknown { because })) => Err(because),
             (None, Some(Listing::Complete(_)) | None) => Err("it was not observed"),
         }
+    }
+
+    /// Puts together what lies of a cluster, wherever it is.
+    fn holdings(&self, uid: &ClusterUid) -> Holdings<'a> {
+        let shelves = self.catalogues.iter().map(|(site, catalogue)| (*site, catalogue.shelf(uid)));
+        shelves.filter(|(_, shelf)| !shelf.is_empty()).collect()
     }
 
     /// The records; empty ones where they are unknown, which [`safety`] keeps from doing harm.

@@ -20,7 +20,7 @@ pub(super) fn plan(
     as_of: Timestamp,
     outcome: &mut Outcome,
 ) {
-    let Subject { cluster, policy } = *subject;
+    let Subject { cluster, policy, .. } = *subject;
     let records = world.records();
     let known = safety::current_system(cluster, site);
     let current = known.as_ref().copied().unwrap_or(CurrentSystem::NewestPoints);
@@ -151,7 +151,7 @@ fn remove(
     as_of: Timestamp,
     outcome: &mut Outcome,
 ) {
-    let Subject { cluster, policy } = *subject;
+    let Subject { cluster, policy, .. } = *subject;
     let grace = policy.retention.grace;
     let full = match mark {
         Mark::None | Mark::Partial => {

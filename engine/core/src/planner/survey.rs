@@ -87,7 +87,7 @@ pub fn survey(desired: &Desired, observed: &Observed, as_of: Timestamp) -> Vec<C
 }
 
 fn one(subject: &Subject<'_>, world: &World<'_>, as_of: Timestamp) -> ClusterStatus {
-    let Subject { cluster, policy } = *subject;
+    let Subject { cluster, policy, .. } = *subject;
     let mut status = ClusterStatus {
         uid: cluster.uid.clone(),
         name: cluster.name.clone(),
@@ -108,7 +108,8 @@ fn one(subject: &Subject<'_>, world: &World<'_>, as_of: Timestamp) -> ClusterSta
             return status;
         }
     };
-    let points = world.catalogues.get(&cluster.site).map_or(&[][..], |c| c.of_cluster(&cluster.uid));
+    let shelf = world.catalogues.get(&cluster.site).map(|catalogue| catalogue.shelf(&cluster.uid)).unwrap_or_default();
+    let points = shelf.points.as_slice();
     let current = safety::current_system(cluster, site).unwrap_or(CurrentSystem::NewestPoints);
     let judgements = judge(subject, world, points, current, as_of);
     let restorable = || points.iter().filter(|point| satisfies_slots(point));

@@ -4,10 +4,13 @@ use super::known::Known;
 use super::report::{Reader, Report};
 use super::world::{World, Worlds};
 use crate::diagnostic::{Diagnostic, quote};
-use crate::document::site::{ClockKind, CloudSiteSpec, FaultSpec, SimProfile, SimSiteSpec, SiteSpec};
+use crate::document::site::{Budgets, ClockKind, CloudSiteSpec, FaultSpec, SimSiteSpec, SiteSpec};
+use crate::document::text::{Instant, Skew};
 use crate::document::{Document, SourceTree, Spec, Spot, nearest};
 use crate::model::{LocalSite, Provider, ProviderKind, SimCall, SimFailure, SimFault, SimSite, Site};
 use crate::name::SiteName;
+use crate::time::Duration;
+use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -59,14 +62,6 @@ fn cloud(reader: &mut Reader<'_, '_, '_>, kind: ProviderKind, spec: &CloudSiteSp
 }
 
 fn sim(reader: &mut Reader<'_, '_, '_>, spec: &SimSiteSpec, sources: &SourceTree, worlds: &Worlds<'_>) -> SimSite {
-    match spec.profile {
-        SimProfile::Aws => {}
-        SimProfile::Azure | SimProfile::Gcp | SimProfile::Alibaba => reader.not_yet(
-            Spot::Value("/spec/profile"),
-            &format!("a simulated `{}` is not something that this version has yet", spec.profile.as_str()),
-            "use `aws`",
-        ),
-    }
     let world = spec.world.as_str().trim_start_matches("./");
     check_world(reader, world, sources, worlds);
     let faults = spec.faults.iter().enumerate().map(|(i, fault)| self::fault(reader, i, fault)).collect();
@@ -77,7 +72,18 @@ fn sim(reader: &mut Reader<'_, '_, '_>, spec: &SimSiteSpec, sources: &SourceTree
         virtual_clock: spec.clock == ClockKind::Virtual,
         faults,
         page_size: spec.page_size.map(|size| size as usize),
+        enforces_budgets: spec.budgets == Budgets::Enforced,
+        clock_skew: spec.clock_skew.as_ref().map_or(SignedDuration::ZERO, |skew| self::skew(reader, skew)),
     }
+}
+
+fn skew(reader: &mut Reader<'_, '_, '_>, text: &Skew) -> SignedDuration {
+    let (is_behind, length) = match text.as_str().strip_prefix('-') {
+        Some(length) => (true, length),
+        None => (false, text.as_str()),
+    };
+    let length = reader.value("/spec/clockSkew", length).map_or(SignedDuration::ZERO, Duration::signed);
+    if is_behind { -length } else { length }
 }
 
 /// A world within the tree must be there and right. One elsewhere is read, and checked, by whoever opens the site.
@@ -103,19 +109,78 @@ fn check_world(reader: &mut Reader<'_, '_, '_>, path: &str, sources: &SourceTree
 }
 
 fn fault(reader: &mut Reader<'_, '_, '_>, number: usize, spec: &FaultSpec) -> SimFault {
-    let lists = match spec.call {
-        SimCall::ListInstances | SimCall::ListSnapshots => true,
-        SimCall::Describe | SimCall::Create | SimCall::Tag | SimCall::Delete => false,
-    };
-    if spec.page.is_some() && !lists {
-        reader.error(Spot::Key(&format!("/spec/faults/{number}/page")), || {
+    let at = |key: &str| format!("/spec/faults/{number}/{key}");
+    if spec.page.is_some() && !is_listing(spec.call) {
+        reader.error(Spot::Key(&at("page")), || {
             Diagnostic::error("wrong-value", "only listings have pages").hint("remove `page`")
         });
     }
-    if spec.fail == SimFailure::FailsLater && spec.call != SimCall::Create {
-        reader.error(Spot::Value(&format!("/spec/faults/{number}/fail")), || {
-            Diagnostic::error("wrong-value", "only `create` can fail later")
+    if let Some(problem) = mismatch(spec.call, spec.fail) {
+        reader.error(Spot::Value(&at("fail")), || Diagnostic::error("wrong-value", problem));
+    }
+    if spec.times.is_some() && spec.fail != SimFailure::Slow {
+        reader.error(Spot::Key(&at("times")), || {
+            Diagnostic::error("wrong-value", "only `slow` takes several times as long").hint("remove `times`")
         });
     }
-    SimFault { call: spec.call, page: spec.page.map(|page| page as usize), fail: spec.fail }
+    let from = spec.from.as_ref().and_then(|text| instant(reader, &at("from"), text));
+    let until = spec.until.as_ref().and_then(|text| instant(reader, &at("until"), text));
+    if let (Some(from), Some(until)) = (from, until)
+        && until <= from
+    {
+        reader.error(Spot::Value(&at("until")), || {
+            Diagnostic::error("wrong-value", "it ends before it begins").hint("`until` is later than `from`")
+        });
+    }
+    SimFault {
+        call: spec.call,
+        page: spec.page.map(|page| page as usize),
+        fail: spec.fail,
+        percent: spec.percent,
+        from,
+        until,
+        times: spec.times,
+    }
+}
+
+fn instant(reader: &mut Reader<'_, '_, '_>, pointer: &str, text: &Instant) -> Option<Timestamp> {
+    reader.value(pointer, text.as_str())
+}
+
+fn is_listing(call: SimCall) -> bool {
+    match call {
+        SimCall::ListInstances | SimCall::ListSnapshots => true,
+        SimCall::Any
+        | SimCall::Describe
+        | SimCall::Create
+        | SimCall::Tag
+        | SimCall::Delete
+        | SimCall::CreateDisk
+        | SimCall::Attach
+        | SimCall::DeleteDisk => false,
+    }
+}
+
+/// Why a call cannot fail so, if it cannot.
+fn mismatch(call: SimCall, fail: SimFailure) -> Option<&'static str> {
+    match fail {
+        SimFailure::Unavailable | SimFailure::Throttled | SimFailure::Denied | SimFailure::LostResponse => None,
+        SimFailure::Repeated => match call {
+            SimCall::Any | SimCall::ListInstances | SimCall::ListSnapshots | SimCall::Describe => {
+                Some("a question has no effect that could happen twice")
+            }
+            SimCall::Create
+            | SimCall::Tag
+            | SimCall::Delete
+            | SimCall::CreateDisk
+            | SimCall::Attach
+            | SimCall::DeleteDisk => None,
+        },
+        SimFailure::FailsLater => (call != SimCall::Create).then_some("only `create` can fail later"),
+        SimFailure::Stuck | SimFailure::Slow => (!matches!(call, SimCall::Create | SimCall::CreateDisk))
+            .then_some("only what `create` and `create-disk` make becomes ready"),
+        SimFailure::Stale => (!matches!(call, SimCall::ListSnapshots | SimCall::Describe))
+            .then_some("only `list-snapshots` and `describe` can show what was"),
+        SimFailure::Reordered => (!is_listing(call)).then_some("only listings have an order"),
+    }
 }

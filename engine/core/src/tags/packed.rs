@@ -5,19 +5,81 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde::ser::{Serialize, Serializer};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Our keys, in their order as texts: each is written as its place here.
 const OURS: [&str; 14] =
     [CLASS, CLUSTER, CUT, EXPIRE, HOLD, INTENT, MANAGED, PART, POINT, SEAL_1, SEAL_2, SLOT, SYSTEM, WAL];
 /// Written before a key that is not ours.
-const FOREIGN: u8 = u8::MAX;
+const FOREIGN: u8 = 0x7f;
+
+/// A key's place among [`OURS`]. Where the key is a constant, so is the place.
+#[inline]
+fn place_of(key: &str) -> Option<usize> {
+    Some(match key {
+        CLASS => 0,
+        CLUSTER => 1,
+        CUT => 2,
+        EXPIRE => 3,
+        HOLD => 4,
+        INTENT => 5,
+        MANAGED => 6,
+        PART => 7,
+        POINT => 8,
+        SEAL_1 => 9,
+        SEAL_2 => 10,
+        SLOT => 11,
+        SYSTEM => 12,
+        WAL => 13,
+        _ => return None,
+    })
+}
 
 /// Tags by key, ordered by key.
 ///
-/// One after the other: the key (its place in [`OURS`], or [`FOREIGN`], its length and its bytes), the value's length and
-/// its bytes. Lengths are LEB128. Equal tags have equal bytes.
-#[derive(Clone, Default, PartialEq, Eq, Hash)]
-pub struct Tags(Box<[u8]>);
+/// One after the other: the key (its place in [`OURS`], or [`FOREIGN`], its length and its text), the value's length and its
+/// text. A length is written in groups of six bits, the lowest first, with a bit that says that more follow: so all of it is
+/// text, which need not be checked again when it is read. Equal tags have equal texts.
+#[derive(Default)]
+pub struct Tags {
+    text: Box<str>,
+    /// What checking the seal in these tags came to, see [`crate::seal`]; 0 while nobody has. Every change of the tags forgets it.
+    verdict: AtomicU64,
+}
+
+impl Clone for Tags {
+    fn clone(&self) -> Self {
+        Self { text: self.text.clone(), verdict: AtomicU64::new(self.verdict()) }
+    }
+}
+
+impl PartialEq for Tags {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for Tags {}
+
+impl Hash for Tags {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.text.hash(state);
+    }
+}
+
+/// The values of our tags, read in one pass.
+pub(crate) struct Ours<'a>([Option<&'a str>; OURS.len()]);
+
+impl<'a> Ours<'a> {
+    /// The value of one of our keys.
+    ///
+    /// Panics if the key is not one of ours.
+    #[inline]
+    pub(crate) fn get(&self, key: &str) -> Option<&'a str> {
+        self.0[place_of(key).expect("a key of ours")]
+    }
+}
 
 impl Tags {
     /// No tags.
@@ -29,9 +91,9 @@ impl Tags {
     /// The value of a key.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&str> {
-        match OURS.binary_search(&key) {
-            Ok(place) => self.entries().find(|entry| usize::from(entry.code) == place).map(|entry| entry.value),
-            Err(_) => self.entries().find(|entry| entry.code == FOREIGN && entry.key == key).map(|entry| entry.value),
+        match place_of(key) {
+            Some(place) => self.entries().find(|entry| usize::from(entry.code) == place).map(|entry| entry.value),
+            None => self.entries().find(|entry| entry.code == FOREIGN && entry.key == key).map(|entry| entry.value),
         }
     }
 
@@ -84,11 +146,30 @@ impl Tags {
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.text.is_empty()
+    }
+
+    /// The values of all our tags, in one pass.
+    pub(crate) fn ours(&self) -> Ours<'_> {
+        let mut values = [None; OURS.len()];
+        for entry in self.entries().filter(|entry| entry.code != FOREIGN) {
+            values[usize::from(entry.code)] = Some(entry.value);
+        }
+        Ours(values)
+    }
+
+    /// What was remembered of these very tags; 0 when nothing was.
+    pub(crate) fn verdict(&self) -> u64 {
+        self.verdict.load(Ordering::Relaxed)
+    }
+
+    /// Remembers something of these very tags.
+    pub(crate) fn remember(&self, verdict: u64) {
+        self.verdict.store(verdict, Ordering::Relaxed);
     }
 
     fn entries(&self) -> Entries<'_> {
-        Entries(&self.0)
+        Entries(&self.text)
     }
 }
 
@@ -98,29 +179,33 @@ struct Entry<'a> {
     value: &'a str,
 }
 
-struct Entries<'a>(&'a [u8]);
+struct Entries<'a>(&'a str);
 
 const PACKED: &str = "tags are packed by this module alone";
+/// In a group of a length: its bits, and the one that says that more follow.
+const BITS: u8 = 0x3f;
+const MORE: u8 = 0x40;
 
 impl<'a> Entries<'a> {
-    fn length(&mut self) -> usize {
-        let (mut length, mut shift) = (0, 0);
-        loop {
-            let (byte, rest) = self.0.split_first().expect(PACKED);
-            self.0 = rest;
-            length |= usize::from(byte & 0x7f) << shift;
-            shift += 7;
-            if byte & 0x80 == 0 {
-                return length;
-            }
-        }
+    fn byte(&mut self) -> Option<u8> {
+        let byte = *self.0.as_bytes().first()?;
+        self.0 = &self.0[1..];
+        Some(byte)
     }
 
     fn text(&mut self) -> &'a str {
-        let length = self.length();
+        let (mut length, mut shift) = (0, 0);
+        loop {
+            let byte = self.byte().expect(PACKED);
+            length |= usize::from(byte & BITS) << shift;
+            shift += 6;
+            if byte & MORE == 0 {
+                break;
+            }
+        }
         let (text, rest) = self.0.split_at(length);
         self.0 = rest;
-        std::str::from_utf8(text).expect(PACKED)
+        text
     }
 }
 
@@ -128,8 +213,7 @@ impl<'a> Iterator for Entries<'a> {
     type Item = Entry<'a>;
 
     fn next(&mut self) -> Option<Entry<'a>> {
-        let (&code, rest) = self.0.split_first()?;
-        self.0 = rest;
+        let code = self.byte()?;
         let key = if code == FOREIGN { self.text() } else { OURS[usize::from(code)] };
         Some(Entry { code, key, value: self.text() })
     }
@@ -137,31 +221,31 @@ impl<'a> Iterator for Entries<'a> {
 
 /// Packs tags that are ordered by key, each once.
 fn pack<'a>(tags: impl Iterator<Item = (&'a str, &'a str)>) -> Tags {
-    let mut bytes = Vec::with_capacity(512);
+    let mut text = String::with_capacity(512);
     for (key, value) in tags {
-        match OURS.binary_search(&key) {
-            Ok(place) => bytes.push(u8::try_from(place).expect("there are few keys of ours")),
-            Err(_) => {
-                bytes.push(FOREIGN);
-                put(&mut bytes, key);
+        match place_of(key) {
+            Some(place) => text.push(char::from(u8::try_from(place).expect("there are few keys of ours"))),
+            None => {
+                text.push(char::from(FOREIGN));
+                put(&mut text, key);
             }
         }
-        put(&mut bytes, value);
+        put(&mut text, value);
     }
-    Tags(bytes.into_boxed_slice())
+    Tags { text: text.into_boxed_str(), verdict: AtomicU64::new(0) }
 }
 
-fn put(bytes: &mut Vec<u8>, text: &str) {
+fn put(packed: &mut String, text: &str) {
     let mut length = text.len();
     loop {
-        let low = u8::try_from(length & 0x7f).expect("seven bits fit");
-        length >>= 7;
-        bytes.push(if length == 0 { low } else { low | 0x80 });
+        let low = u8::try_from(length & usize::from(BITS)).expect("six bits fit");
+        length >>= 6;
+        packed.push(char::from(if length == 0 { low } else { low | MORE }));
         if length == 0 {
             break;
         }
     }
-    bytes.extend_from_slice(text.as_bytes());
+    packed.push_str(text);
 }
 
 impl<K: Into<String>, V: Into<String>> Extend<(K, V)> for Tags {
@@ -248,7 +332,8 @@ mod tests {
     #[test]
     fn packed_tags_are_a_map_ordered_by_key() {
         assert!(OURS.is_sorted());
-        let long = "x".repeat(300);
+        assert!(OURS.iter().enumerate().all(|(place, key)| place_of(key) == Some(place)));
+        let long = "x".repeat(5000);
         let mut tags = Tags::new();
         let mut map = BTreeMap::new();
         for (key, value) in

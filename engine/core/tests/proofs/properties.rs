@@ -130,7 +130,7 @@ proptest! {
         let inventory = lab.inventory().clone();
         let catalogue = Catalogue::of(&inventory, &lab.observed.keyring);
         for cluster in lab.desired.clusters.values() {
-            for point in catalogue.of_cluster(&cluster.uid).iter().filter(|point| point.is_restorable()) {
+            for point in catalogue.shelf(&cluster.uid).points.iter().filter(|point| point.is_restorable()) {
                 let is_marked = |change: &&Change| change.cluster == cluster.uid && touches(change, point);
                 if plan.changes.iter().any(|change| is_marked(&change)) {
                     continue;
@@ -248,7 +248,7 @@ fn check_cluster(lab: &mut Lab, history: &History, name: &str, plan: &Plan) -> R
         prop_assert!(!own.iter().any(|change| removes(&change)), "4: something goes, and the records are unknown");
     }
     let catalogue = Catalogue::of(inventory, &lab.observed.keyring);
-    let points = catalogue.of_cluster(&uid(name));
+    let points = catalogue.shelf(&uid(name)).points;
     let is_counted = |point: &RecoveryPoint<'_>| {
         point.is_restorable()
             && matches!(point.class, PointClass::Scheduled | PointClass::OnDemand)

@@ -35,22 +35,28 @@ pub fn instances_of(cluster: &str) -> Vec<Instance> {
         .collect()
 }
 
-/// Resolves a fleet of these clusters under one policy.
-pub fn declare(policy: &str, clusters: &[String], limits: &str) -> Desired {
+/// Resolves a fleet of these clusters under one policy. Further sites are declared beside their home, each with its profile.
+pub fn declare(policy: &str, clusters: &[String], limits: &str, further: &[(String, String)]) -> Desired {
     let head = |kind: &str, name: &str| {
         format!("apiVersion: backstay.dev/v1\nkind: {kind}\nmetadata: {{ name: {name} }}\nspec:\n")
     };
-    let mut files: BTreeMap<&str, String> = BTreeMap::new();
-    files.insert("fleet/fleet.yaml", head("Fleet", "lab") + &format!("  limits: {{ deletesPerDay: {limits} }}\n"));
-    let sim = "  provider: sim\n  profile: aws\n  seed: 7\n  clock: virtual\n  world: fleet/worlds/eu.yaml\n";
-    files.insert("fleet/site.yaml", head("Site", SITE) + sim);
-    let world = "  start: 2026-11-23T01:00:00Z\n  account: \"111122223333\"\n  instances: []\n";
-    files.insert("fleet/worlds/eu.yaml", head("World", SITE) + world);
+    let mut files: BTreeMap<String, String> = BTreeMap::new();
+    let mut insert = |path: &str, text: String| drop(files.insert(path.to_owned(), text));
+    insert("fleet/fleet.yaml", head("Fleet", "lab") + &format!("  limits: {{ deletesPerDay: {limits} }}\n"));
+    let home = (SITE.to_owned(), "aws".to_owned());
+    for (site, profile) in further.iter().chain([&home]) {
+        let sim = format!(
+            "  provider: sim\n  profile: {profile}\n  seed: 7\n  clock: virtual\n  world: fleet/worlds/{site}.yaml\n"
+        );
+        insert(&format!("fleet/{site}.yaml"), head("Site", site) + &sim);
+        let world = "  start: 2026-11-23T01:00:00Z\n  account: \"111122223333\"\n  instances: []\n";
+        insert(&format!("fleet/worlds/{site}.yaml"), head("World", site) + world);
+    }
     let mut spec = head("BackupPolicy", "gold");
     for line in policy.lines() {
         writeln!(spec, "  {line}").unwrap();
     }
-    files.insert("policies/gold.yaml", spec);
+    insert("policies/gold.yaml", spec);
     let mut all = String::new();
     for name in clusters {
         all += &head("Cluster", name);
@@ -63,9 +69,9 @@ pub fn declare(policy: &str, clusters: &[String], limits: &str) -> Desired {
         all += "---\n";
     }
     if !clusters.is_empty() {
-        files.insert("fleet/clusters.yaml", all.trim_end_matches("---\n").to_owned());
+        insert("fleet/clusters.yaml", all.trim_end_matches("---\n").to_owned());
     }
-    let sources: SourceTree = files.into_iter().map(|(path, text)| (path.to_owned(), text)).collect();
+    let sources: SourceTree = files.into_iter().collect();
     let resolution = resolve_sources(&sources);
     assert!(!resolution.diagnostics.has_errors(), "{}", resolution.diagnostics.render());
     resolution.desired.unwrap()

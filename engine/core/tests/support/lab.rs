@@ -5,8 +5,8 @@ use backstay_core::lsn::{Lsn, Timeline, WalRange};
 use backstay_core::model::{ConsistencyWanted, Desired, ProviderKind};
 use backstay_core::name::{AccountId, ClusterUid, DiskId, InstanceId, SiteName, SnapshotId, SystemId};
 use backstay_core::observed::{
-    Abilities, AttachedDisk, BaselineRecord, DatabaseState, DatabaseStatus, DiskRole, Listing, Observed, Provenance,
-    Readiness, RecentDelete, Records, SiteClock, SiteInventory, Snapshot,
+    Abilities, AttachedDisk, BaselineRecord, DatabaseState, DatabaseStatus, DiskRole, Instance, Listing, Observed,
+    Provenance, Readiness, RecentDelete, Records, SiteClock, SiteInventory, Snapshot,
 };
 use backstay_core::plan::{
     Action, Cause, Change, CopyPoint, CreatePoint, LockPoint, MarkPoint, Plan, Repair, TagPoint,
@@ -48,6 +48,8 @@ pub struct Lab {
     clusters: Vec<String>,
     policy: String,
     limits: String,
+    /// Further sites, with their profiles.
+    further: Vec<(String, String)>,
     serial: u32,
 }
 
@@ -100,17 +102,9 @@ impl Lab {
         let now = time("2026-11-23T01:00Z");
         let clusters: Vec<String> = clusters.iter().map(|&name| name.to_owned()).collect();
         let limits = "{ cluster: 5 }".to_owned();
-        let desired = declare(policy, &clusters, &limits);
-        let inventory = SiteInventory {
-            clock: SiteClock { now, host: now, is_virtual: true },
-            provider: ProviderKind::Sim,
-            account: AccountId::new("111122223333").unwrap(),
-            abilities: Abilities { atomic_disk: true, atomic_group: true, method: "EBS snapshot".to_owned() },
-            instances: clusters.iter().flat_map(|name| instances_of(name)).collect(),
-            snapshots: Vec::new(),
-            unmanaged: Vec::new(),
-            kept_files: std::collections::BTreeSet::new(),
-        };
+        let desired = declare(policy, &clusters, &limits, &[]);
+        let instances = clusters.iter().flat_map(|name| instances_of(name)).collect();
+        let inventory = inventory("111122223333", instances, now);
         let observed = Observed {
             at: now,
             provenance: Provenance::Live,
@@ -119,7 +113,25 @@ impl Lab {
             keyring: Keyring::new([key.public()]),
         };
         let policy = policy.to_owned();
-        Self { baseline: Some(desired.clone()), desired, observed, key, now, clusters, policy, limits, serial: 0 }
+        let baseline = Some(desired.clone());
+        Self { baseline, desired, observed, key, now, clusters, policy, limits, further: Vec::new(), serial: 0 }
+    }
+
+    /// Declares another site of this profile, with an account of its own. Nothing is there.
+    #[must_use]
+    pub fn with_site(mut self, name: &str, profile: &str) -> Self {
+        self.further.push((name.to_owned(), profile.to_owned()));
+        let account = format!("44445555666{}", self.further.len());
+        let seen = Listing::Complete(inventory(&account, Vec::new(), self.now));
+        self.observed.sites.insert(SiteName::new(name).unwrap(), seen);
+        self.declare();
+        self.baseline = Some(self.desired.clone());
+        self
+    }
+
+    /// Reads the documents again. The baseline stays.
+    fn declare(&mut self) {
+        self.desired = declare(&self.policy, &self.clusters, &self.limits, &self.further);
     }
 
     /// A cluster with one point a day, the newest an hour old, under a policy that keeps 30 days.
@@ -147,8 +159,10 @@ impl Lab {
     pub fn set_time(&mut self, instant: Timestamp) {
         self.now = instant;
         self.observed.at = instant;
-        if let Some(Listing::Complete(inventory)) = self.observed.sites.get_mut(&site()) {
-            inventory.clock = SiteClock { now: instant, host: instant, ..inventory.clock };
+        for listing in self.observed.sites.values_mut() {
+            if let Listing::Complete(inventory) = listing {
+                inventory.clock = SiteClock { now: instant, host: instant, ..inventory.clock };
+            }
         }
     }
 
@@ -165,14 +179,14 @@ impl Lab {
 
     pub fn set_policy(&mut self, policy: &str) {
         self.policy = policy.to_owned();
-        self.desired = declare(&self.policy, &self.clusters, &self.limits);
+        self.declare();
     }
 
     /// Declares other limits of deletes a day. The baseline stays.
     #[must_use]
     pub fn with_limits(mut self, limits: &str) -> Self {
         self.limits = limits.to_owned();
-        self.desired = declare(&self.policy, &self.clusters, &self.limits);
+        self.declare();
         self
     }
 
@@ -180,7 +194,7 @@ impl Lab {
     #[must_use]
     pub fn without_cluster(mut self, name: &str) -> Self {
         self.clusters.retain(|cluster| cluster != name);
-        self.desired = declare(&self.policy, &self.clusters, &self.limits);
+        self.declare();
         self
     }
 
@@ -191,9 +205,13 @@ impl Lab {
     }
 
     pub fn inventory(&mut self) -> &mut SiteInventory {
-        match self.observed.sites.get_mut(&site()) {
+        self.inventory_at(&site())
+    }
+
+    pub fn inventory_at(&mut self, site: &SiteName) -> &mut SiteInventory {
+        match self.observed.sites.get_mut(site) {
             Some(Listing::Complete(inventory)) => inventory,
-            Some(Listing::Unknown { .. }) | None => panic!("the site is unknown"),
+            Some(Listing::Unknown { .. }) | None => panic!("site {site} is unknown"),
         }
     }
 
@@ -243,6 +261,11 @@ impl Lab {
 
     /// Puts a point's snapshots, and gives their ids.
     pub fn put(&mut self, point: &Point) -> Vec<SnapshotId> {
+        self.put_at(&site(), point)
+    }
+
+    /// The same, at another site: a copy there, or what was made when the cluster lived there.
+    pub fn put_at(&mut self, site: &SiteName, point: &Point) -> Vec<SnapshotId> {
         let of = u16::try_from(point.disks.len()).unwrap();
         let cluster = uid(&point.cluster);
         let mut ids = Vec::new();
@@ -257,7 +280,7 @@ impl Lab {
             if point.hold_tag {
                 tags.insert(tags::HOLD.to_owned(), "1".to_owned());
             }
-            let id = self.put_raw(disk, point.created, point.readiness.clone(), tags, !point.unsealed);
+            let id = self.put_raw(site, disk, point.created, point.readiness.clone(), tags, !point.unsealed);
             self.snapshot(&id).locked_until = point.locked_until;
             ids.push(id);
         }
@@ -266,6 +289,7 @@ impl Lab {
 
     fn put_raw(
         &mut self,
+        site: &SiteName,
         disk: DiskId,
         created: Timestamp,
         readiness: Readiness,
@@ -287,30 +311,40 @@ impl Lab {
             locked_until: None,
         };
         if is_sealed {
-            self.seal(&mut snapshot);
+            self.seal_at(site, &mut snapshot);
         }
-        self.snapshots().push(snapshot);
+        self.snapshots_at(site).push(snapshot);
         id
     }
 
-    /// Seals what a snapshot says now.
+    /// Seals what a snapshot says now, as one of the first site.
     pub fn seal(&self, snapshot: &mut Snapshot) {
-        let account = AccountId::new("111122223333").unwrap();
-        let place = Place { provider: ProviderKind::Sim, account: &account };
-        let seal = self.key.seal(&place, snapshot);
-        snapshot.tags.extend(seal);
+        self.seal_at(&site(), snapshot);
     }
 
     pub fn snapshot(&mut self, id: &SnapshotId) -> &mut Snapshot {
-        self.snapshots().iter_mut().find(|snapshot| snapshot.id == *id).unwrap()
+        let all = self.observed.sites.values_mut().filter_map(|listing| match listing {
+            Listing::Complete(inventory) => Some(&mut inventory.snapshots),
+            Listing::Unknown { .. } => None,
+        });
+        all.flatten().find(|snapshot| snapshot.id == *id).unwrap()
+    }
+
+    /// Where a snapshot lies.
+    pub fn site_of(&self, id: &SnapshotId) -> SiteName {
+        let has = |listing: &Listing<SiteInventory>| {
+            listing.complete().is_some_and(|inventory| inventory.snapshots.iter().any(|snapshot| snapshot.id == *id))
+        };
+        self.observed.sites.iter().find(|(_, listing)| has(listing)).unwrap().0.clone()
     }
 
     /// Marks a snapshot as an expiry did at that instant, and lets the sweeper see it then.
     pub fn mark(&mut self, id: &SnapshotId, at: Timestamp, grace: Duration, cause: Cause) -> Tombstone {
         let at = Timestamp::from_second(at.as_second()).unwrap();
+        let site = self.site_of(id);
         let snapshot = self.snapshot(id);
         let content = TombstoneContent {
-            site: site(),
+            site: site.clone(),
             snapshot: id.clone(),
             cluster: ClusterUid::new(&snapshot.tags[tags::CLUSTER]).unwrap(),
             point: snapshot.tags[tags::POINT].parse().unwrap(),
@@ -323,7 +357,7 @@ impl Lab {
         snapshot.tags.insert(tags::EXPIRE.to_owned(), stamp(at));
         let tombstone = Tombstone::sign(content, &self.key);
         self.records().sightings.entry(tombstone.digest()).or_insert(at);
-        self.records().tombstones.entry(site()).or_default().insert(id.clone(), tombstone.clone());
+        self.records().tombstones.entry(site).or_default().insert(id.clone(), tombstone.clone());
         tombstone
     }
 
@@ -358,7 +392,7 @@ impl Lab {
                 Action::Tag(tag) => self.retag(change, tag),
                 Action::Lock(lock) => self.lock(change, lock),
                 Action::Expire(mark) => self.expire(change, mark, plan.basis.as_of),
-                Action::Revive(mark) => self.revive(mark),
+                Action::Revive(mark) => self.revive(change, mark),
                 Action::Delete(mark) => self.delete(change, mark, plan.basis.as_of),
             }
         }
@@ -381,16 +415,13 @@ impl Lab {
         for part in &create.parts {
             let mut tags = tags::at_creation(&change.cluster, create.class, create.point, &part.intent);
             tags.extend(tags::when_known(&part.name, create.system, wal, to_micros(now)));
-            self.put_raw(part.disk.clone(), now, Readiness::Ready, tags, true);
+            self.put_raw(&change.site, part.disk.clone(), now, Readiness::Ready, tags, true);
         }
     }
 
     /// The snapshots of the site that a change is at.
-    fn snapshots_at(&mut self, site: &SiteName) -> &mut Vec<Snapshot> {
-        match self.observed.sites.get_mut(site) {
-            Some(Listing::Complete(inventory)) => &mut inventory.snapshots,
-            Some(Listing::Unknown { .. }) | None => panic!("site {site} is unknown"),
-        }
+    pub fn snapshots_at(&mut self, site: &SiteName) -> &mut Vec<Snapshot> {
+        &mut self.inventory_at(site).snapshots
     }
 
     /// A copy is ready at once, and known by an id of its own. One that is there by its intent is only sealed.
@@ -450,7 +481,7 @@ impl Lab {
     fn expire(&mut self, change: &Change, mark: &MarkPoint, now: Timestamp) {
         for expected in &mark.snapshots {
             let existing =
-                self.records().tombstones.get(&site()).and_then(|records| records.get(&expected.id)).cloned();
+                self.records().tombstones.get(&change.site).and_then(|records| records.get(&expected.id)).cloned();
             match existing {
                 // Create-only: what is there stays, and the tag is made to agree with it.
                 Some(record) if record.is_genuine(&self.observed.keyring) && record.content.point == mark.point => {
@@ -465,19 +496,19 @@ impl Lab {
         }
     }
 
-    fn revive(&mut self, mark: &MarkPoint) {
+    fn revive(&mut self, change: &Change, mark: &MarkPoint) {
         for expected in &mark.snapshots {
             self.snapshot(&expected.id).tags.remove(tags::EXPIRE);
             if let Listing::Complete(records) = &mut self.observed.records {
-                records.tombstones.entry(site()).or_default().remove(&expected.id);
+                records.tombstones.entry(change.site.clone()).or_default().remove(&expected.id);
             }
         }
     }
 
     fn delete(&mut self, change: &Change, mark: &MarkPoint, now: Timestamp) {
         for expected in &mark.snapshots {
-            self.snapshots().retain(|snapshot| snapshot.id != expected.id);
-            self.records().tombstones.entry(site()).or_default().remove(&expected.id);
+            self.snapshots_at(&change.site).retain(|snapshot| snapshot.id != expected.id);
+            self.records().tombstones.entry(change.site.clone()).or_default().remove(&expected.id);
         }
         let (cluster, cause) = (change.cluster.clone(), change.cause);
         self.records().recent_deletes.push(RecentDelete { at: now, cluster, point: mark.point, cause });
@@ -494,6 +525,20 @@ impl Lab {
     pub fn assert_converged(&self) {
         let plan = self.verified();
         assert!(plan.changes.is_empty(), "not converged:\n{}", super::show::plan(&plan));
+    }
+}
+
+/// What a site of simulated AWS shows, with nothing but these machines.
+fn inventory(account: &str, instances: Vec<Instance>, now: Timestamp) -> SiteInventory {
+    SiteInventory {
+        clock: SiteClock { now, host: now, is_virtual: true },
+        provider: ProviderKind::Sim,
+        account: AccountId::new(account).unwrap(),
+        abilities: Abilities { atomic_disk: true, atomic_group: true, method: "EBS snapshot".to_owned() },
+        instances,
+        snapshots: Vec::new(),
+        unmanaged: Vec::new(),
+        kept_files: BTreeSet::new(),
     }
 }
 

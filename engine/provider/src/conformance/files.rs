@@ -1,14 +1,14 @@
 //! Files beside a point.
 
 use super::trial::failed;
-use super::{Trial, claim};
+use super::{Outcome, Trial, claim};
 use crate::PointFileId;
 use bytes::Bytes;
 
 /// A file is kept as it was put, the same again is no error, other bytes are, and a removed point has none.
-pub async fn point_files_are_written_once(trial: &Trial<'_>) -> Result<(), String> {
+pub async fn point_files_are_written_once(trial: &Trial<'_>) -> Result<Outcome, String> {
     let Some(files) = &trial.capabilities.point_files else {
-        return Ok(());
+        return Ok(Outcome::Skipped { because: "this site keeps no files beside points" });
     };
     let cluster = &trial.fixture.cluster;
     let file = |number, name: &str| PointFileId {
@@ -52,5 +52,5 @@ pub async fn point_files_are_written_once(trial: &Trial<'_>) -> Result<(), Strin
         }
     }
     claim(read(&neighbour).await?.is_some(), || "removing one point removed another's file".to_owned())?;
-    files.remove(cluster, trial.point(2)).await.map_err(|e| failed("remove", &e))
+    files.remove(cluster, trial.point(2)).await.map_err(|e| failed("remove", &e)).map(Outcome::from)
 }

@@ -1,8 +1,8 @@
 //! Listing and describing.
 
 use super::trial::failed;
-use super::{Trial, claim};
-use crate::Description;
+use super::{Outcome, Trial, claim};
+use crate::{Description, ErrorClass};
 use backstay_core::name::SnapshotId;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeSet;
@@ -50,6 +50,62 @@ pub async fn listing_reaches_the_end_without_double_or_loss(trial: &Trial<'_>) -
         return Err(format!("`{lost}` was made, and is not listed"));
     }
     claim(ids(trial.list().await?) == listed, || "a second listing has another order".to_owned())
+}
+
+/// What is deleted after its page was read neither hides nor doubles another.
+pub async fn what_is_deleted_between_two_pages_hides_nothing(trial: &Trial<'_>) -> Result<Outcome, String> {
+    let mut made = BTreeSet::new();
+    for number in 1..=trial.fixture.many {
+        made.insert(trial.create_new(number).await?.id);
+    }
+    let inventory = &trial.capabilities.inventory;
+    let first = inventory.snapshots(None).await.map_err(|e| failed("listing snapshots", &e))?;
+    let mut listed: Vec<SnapshotId> = first.items.into_iter().map(|snapshot| snapshot.id).collect();
+    let Some(token) = first.next else {
+        return Ok(Outcome::Skipped { because: "all of it fits one page" });
+    };
+    if let Some(seen) = listed.iter().find(|id| made.contains(*id)).cloned() {
+        trial.delete(&seen).await?;
+    }
+    listed.extend(trial.list_from(Some(token)).await?.into_iter().map(|snapshot| snapshot.id));
+    let distinct: BTreeSet<_> = listed.iter().cloned().collect();
+    claim(distinct.len() == listed.len(), || format!("{} of {} are listed twice", listed.len(), distinct.len()))?;
+    match made.difference(&distinct).next() {
+        Some(lost) => Err(format!("`{lost}` was made, and is not listed")),
+        None => Ok(Outcome::Passed),
+    }
+}
+
+/// Snapshots that do not claim to be ours are listed apart, and ours are not among them.
+pub async fn snapshots_of_others_are_listed_apart(trial: &Trial<'_>) -> Result<Outcome, String> {
+    let made = trial.create_new(1).await?;
+    let inventory = &trial.capabilities.inventory;
+    let mut others = Vec::new();
+    let mut token = None;
+    loop {
+        let page = match inventory.unmanaged(token).await {
+            Ok(page) => page,
+            Err(error) if error.class == ErrorClass::Invalid => {
+                return Ok(Outcome::Skipped { because: "this site does not list the snapshots of others" });
+            }
+            Err(error) => return Err(failed("listing the snapshots of others", &error)),
+        };
+        others.extend(page.items);
+        token = page.next;
+        if token.is_none() {
+            break;
+        }
+    }
+    let is_listed = |id: &SnapshotId| others.iter().filter(|other| other.id == *id).count();
+    claim(is_listed(&made.id) == 0, || format!("`{}` is ours, and is listed with those of others", made.id))?;
+    let Some(foreign) = &trial.fixture.foreign else {
+        return Ok(Outcome::Skipped { because: "the fixture names no snapshot of others" });
+    };
+    let times = is_listed(foreign);
+    claim(times == 1, || format!("`{foreign}` is listed {times} times with those of others"))?;
+    let ours = trial.list().await?;
+    claim(ours.iter().all(|snapshot| snapshot.id != *foreign), || format!("`{foreign}` is listed as ours"))?;
+    Ok(Outcome::Passed)
 }
 
 /// An id that never was, and one that is gone, are told to be absent: that is no error.

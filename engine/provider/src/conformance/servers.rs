@@ -1,18 +1,18 @@
 //! Servers and clocks, where a site has them.
 
 use super::trial::failed;
-use super::{Trial, claim};
+use super::{Outcome, Trial, claim};
 use backstay_core::observed::DatabaseState;
 use jiff::SignedDuration;
 
 /// A backup of a server that answers leaves a label that fits its WAL range, and all WAL of it can be read.
-pub async fn a_backup_leaves_its_label_and_wal(trial: &Trial<'_>) -> Result<(), String> {
+pub async fn a_backup_leaves_its_label_and_wal(trial: &Trial<'_>) -> Result<Outcome, String> {
     let Some(databases) = &trial.capabilities.databases else {
-        return Ok(());
+        return Ok(Outcome::Skipped { because: "this site reaches no servers" });
     };
     let (instance, address) = (&trial.fixture.instance, trial.fixture.address.as_ref());
     let DatabaseState::Known(status) = databases.status(instance, address).await else {
-        return Ok(());
+        return Ok(Outcome::Skipped { because: "no server answers on the instance" });
     };
     let mut session = databases
         .begin_backup(instance, address, "backstay conformance")
@@ -32,13 +32,13 @@ pub async fn a_backup_leaves_its_label_and_wal(trial: &Trial<'_>) -> Result<(), 
         claim(length == end.segment_size, || format!("`{name}` has {length} of {} bytes", end.segment_size))?;
     }
     claim(session.wal_file("../postgresql.conf").await.is_err(), || "it read a file that is no WAL".to_owned())?;
-    session.close().await.map_err(|e| failed("closing the session", &e))
+    session.close().await.map_err(|e| failed("closing the session", &e)).map(Outcome::from)
 }
 
 /// A virtual clock is where it was moved to, and never goes back.
-pub async fn the_virtual_clock_only_moves_forward(trial: &Trial<'_>) -> Result<(), String> {
+pub async fn the_virtual_clock_only_moves_forward(trial: &Trial<'_>) -> Result<Outcome, String> {
     let Some(clock) = &trial.capabilities.clock else {
-        return Ok(());
+        return Ok(Outcome::Skipped { because: "its clock is not ours to move" });
     };
     let now = || clock.now().map_err(|e| failed("reading the clock", &e));
     let later = now()? + SignedDuration::from_hours(1);
@@ -49,4 +49,5 @@ pub async fn the_virtual_clock_only_moves_forward(trial: &Trial<'_>) -> Result<(
     }
     let facts = trial.capabilities.inventory.facts(later).await.map_err(|e| failed("facts", &e))?;
     claim(facts.clock.now == later, || format!("the clock shows {later}, and facts tell {}", facts.clock.now))
+        .map(Outcome::from)
 }

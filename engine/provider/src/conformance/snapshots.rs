@@ -93,33 +93,6 @@ pub async fn a_group_is_cut_at_one_instant(trial: &Trial<'_>) -> Result<(), Stri
     claim(adopted && again.len() == made.len(), || "the group was made a second time".to_owned())
 }
 
-/// Tags are added, replaced and removed, the others stay, and a repeated call changes nothing.
-pub async fn tags_are_added_replaced_and_removed(trial: &Trial<'_>) -> Result<(), String> {
-    let store = &trial.capabilities.store;
-    let made = trial.create_new(1).await?;
-    let (id, born) = (&made.id, &made.tags);
-    let with = |pairs: &[(&str, &str)]| -> Tags { pairs.iter().copied().collect() };
-    let expect = async |step: &str, pairs: &[(&str, &str)]| {
-        let mut wanted = born.clone();
-        wanted.extend(with(pairs));
-        let tags = trial.present(id).await?.tags;
-        claim(tags == wanted, || format!("{step}: it has {tags:?}, not {wanted:?}"))
-    };
-    let both = [(tags::HOLD, "1"), (tags::EXPIRE, "20261123t080000z")];
-    for step in ["tagged", "tagged again"] {
-        store.tag(id, &with(&both)).await.map_err(|e| failed(step, &e))?;
-        expect(step, &both).await?;
-    }
-    store.tag(id, &with(&[(tags::HOLD, "2")])).await.map_err(|e| failed("replaced", &e))?;
-    expect("replaced", &[(tags::HOLD, "2"), both[1]]).await?;
-    for step in ["untagged", "untagged again"] {
-        store.untag(id, &[tags::HOLD]).await.map_err(|e| failed(step, &e))?;
-        expect(step, &both[1..]).await?;
-    }
-    store.untag(id, &[]).await.map_err(|e| failed("untagged nothing", &e))?;
-    expect("untagged nothing", &both[1..]).await
-}
-
 /// A delete needs the disk and the state that were seen, and refuses otherwise without an effect.
 pub async fn a_delete_refuses_what_has_changed(trial: &Trial<'_>) -> Result<(), String> {
     let sweeper = &trial.capabilities.sweeper;

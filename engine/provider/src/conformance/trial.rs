@@ -1,16 +1,22 @@
 //! One check's own corner of the site.
 
 use super::Fixture;
-use crate::{Capabilities, CreateSnapshot, Created, Description, ErrorClass, PageToken, ProviderError};
+use crate::{
+    Capabilities, CopySnapshot, CreateDisk, CreateSnapshot, Created, Description, Disk, ErrorClass, PageToken,
+    ProviderError,
+};
 use backstay_core::name::{DiskId, SnapshotId};
-use backstay_core::observed::{Instance, Snapshot};
+use backstay_core::observed::{Instance, Readiness, Snapshot};
 use backstay_core::tags::{self, Intent, PointClass, PointKey};
 use jiff::{SignedDuration, Timestamp};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
 /// A listing of more pages than this does not end.
 const MOST_PAGES: usize = 100_000;
+
+/// How often something is looked at until it is ready.
+const MOST_LOOKS: usize = 500;
 
 /// How often a create that is told to wait is tried.
 const MOST_TRIES: usize = 12;
@@ -22,8 +28,9 @@ pub struct Trial<'a> {
     /// What there is to work on.
     pub fixture: &'a Fixture,
     slot: Timestamp,
-    first: u32,
+    number: u32,
     made: Mutex<BTreeSet<SnapshotId>>,
+    disks: Mutex<BTreeMap<DiskId, Intent>>,
 }
 
 impl<'a> Trial<'a> {
@@ -32,12 +39,17 @@ impl<'a> Trial<'a> {
         let facts = capabilities.inventory.facts(Timestamp::now()).await.map_err(|e| failed("facts", &e))?;
         // A slot is in whole seconds, and of this run: an earlier run's leftovers are not met.
         let slot = Timestamp::from_second(facts.clock.now.as_second()).map_err(|e| e.to_string())?;
-        Ok(Self { capabilities, fixture, slot, first: number * 100, made: Mutex::default() })
+        Ok(Self { capabilities, fixture, slot, number, made: Mutex::default(), disks: Mutex::default() })
+    }
+
+    /// The trial's own number.
+    pub(super) fn number(&self) -> u32 {
+        self.number
     }
 
     /// One of the trial's points.
     pub(super) fn point(&self, number: u32) -> PointKey {
-        PointKey { slot: self.slot, attempt: self.first + number }
+        PointKey { slot: self.slot, attempt: self.number * 100 + number }
     }
 
     /// The order to snapshot a disk for one of the trial's points.
@@ -91,15 +103,80 @@ impl<'a> Trial<'a> {
         Err(format!("create was told to wait {MOST_TRIES} times"))
     }
 
+    /// Copies one snapshot here, and waits where the site asks for it.
+    pub(super) async fn copy(&self, order: &CopySnapshot) -> Result<Created, String> {
+        for _ in 0..MOST_TRIES {
+            match self.capabilities.store.copy(order).await {
+                Ok(created) => {
+                    let id = created.clone().snapshot().id;
+                    self.made.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
+                    return Ok(created);
+                }
+                Err(ProviderError { class: ErrorClass::Throttled { after }, .. }) => self.wait(after)?,
+                Err(ProviderError { class: ErrorClass::Busy, .. }) => self.wait(None)?,
+                Err(error) => return Err(failed("copy", &error)),
+            }
+        }
+        Err(format!("copy was told to wait {MOST_TRIES} times"))
+    }
+
+    /// Makes one disk, and waits where the site asks for it.
+    pub(super) async fn create_disk(&self, order: &CreateDisk) -> Result<Disk, String> {
+        let Some(restorer) = &self.capabilities.restorer else {
+            return Err("there is nothing that makes disks".to_owned());
+        };
+        for _ in 0..MOST_TRIES {
+            match restorer.create_disk(order).await {
+                Ok(disk) => {
+                    let mut disks = self.disks.lock().unwrap_or_else(PoisonError::into_inner);
+                    disks.insert(disk.id.clone(), order.intent.clone());
+                    return Ok(disk);
+                }
+                Err(ProviderError { class: ErrorClass::Throttled { after }, .. }) => self.wait(after)?,
+                Err(ProviderError { class: ErrorClass::Busy, .. }) => self.wait(None)?,
+                Err(error) => return Err(failed("create disk", &error)),
+            }
+        }
+        Err(format!("create disk was told to wait {MOST_TRIES} times"))
+    }
+
+    /// Looks again and again until there is something, and waits between two looks.
+    pub(super) async fn until<T>(
+        &self,
+        what: &str,
+        look: impl AsyncFn() -> Result<Option<T>, String>,
+    ) -> Result<T, String> {
+        for _ in 0..MOST_LOOKS {
+            if let Some(found) = look().await? {
+                return Ok(found);
+            }
+            self.wait(None)?;
+        }
+        Err(format!("{what} was not ready when it was looked at {MOST_LOOKS} times"))
+    }
+
+    /// One snapshot, when it can be restored.
+    pub(super) async fn ready(&self, id: &SnapshotId) -> Result<Snapshot, String> {
+        self.until(&format!("snapshot `{id}`"), async || {
+            let seen = self.present(id).await?;
+            match &seen.readiness {
+                Readiness::Ready => Ok(Some(seen)),
+                Readiness::Creating | Readiness::CutFixed => Ok(None),
+                Readiness::Failed { because } => Err(format!("`{id}` has failed: {because}")),
+            }
+        })
+        .await
+    }
+
     fn wait(&self, length: Option<SignedDuration>) -> Result<(), String> {
-        let length = length.unwrap_or(SignedDuration::from_mins(1)).max(SignedDuration::from_millis(100));
         match &self.capabilities.clock {
             Some(clock) => {
+                let length = length.unwrap_or(SignedDuration::from_mins(1)).max(SignedDuration::from_millis(100));
                 let now = clock.now().map_err(|e| failed("reading the virtual clock", &e))?;
                 clock.advance_to(now + length).map_err(|e| failed("advancing the virtual clock", &e))
             }
             None => {
-                std::thread::sleep(length.unsigned_abs());
+                std::thread::sleep(length.unwrap_or(self.fixture.poll).unsigned_abs());
                 Ok(())
             }
         }
@@ -119,8 +196,12 @@ impl<'a> Trial<'a> {
 
     /// All snapshots of all pages.
     pub(super) async fn list(&self) -> Result<Vec<Snapshot>, String> {
+        self.list_from(None).await
+    }
+
+    /// All snapshots of the pages from this one on.
+    pub(super) async fn list_from(&self, mut token: Option<PageToken>) -> Result<Vec<Snapshot>, String> {
         let mut all = Vec::new();
-        let mut token: Option<PageToken> = None;
         for _ in 0..MOST_PAGES {
             let answer = self.capabilities.inventory.snapshots(token).await;
             let page = answer.map_err(|e| failed("listing snapshots", &e))?;
@@ -168,11 +249,26 @@ impl<'a> Trial<'a> {
 
     /// Deletes everything that the trial made and that is still there.
     pub async fn clear(&self) -> Result<(), String> {
+        let disks = std::mem::take(&mut *self.disks.lock().unwrap_or_else(PoisonError::into_inner));
+        for (id, intent) in disks {
+            self.clear_disk(&id, &intent).await?;
+        }
         let made = std::mem::take(&mut *self.made.lock().unwrap_or_else(PoisonError::into_inner));
         for id in made {
             self.delete(&id).await?;
         }
         Ok(())
+    }
+}
+
+impl Trial<'_> {
+    async fn clear_disk(&self, id: &DiskId, intent: &Intent) -> Result<(), String> {
+        let Some(restorer) = &self.capabilities.restorer else { return Ok(()) };
+        let found = restorer.describe_disk(id).await.map_err(|e| failed("describe disk", &e))?;
+        if let Some(instance) = found.and_then(|disk| disk.attached_to) {
+            restorer.detach(id, &instance).await.map_err(|e| failed("detach", &e))?;
+        }
+        self.capabilities.sweeper.delete_disk(id, intent).await.map_err(|e| failed("delete disk", &e))
     }
 }
 

@@ -1,6 +1,7 @@
 //! The rules of every provider, run against disks that are directories: by plain copies, without a server.
 #![allow(clippy::unwrap_used)]
 
+use backstay_core::capabilities::Iaas;
 use backstay_core::model::{LocalSite, Provider, Site};
 use backstay_core::name::{ClusterUid, DiskId, InstanceId, SiteName};
 use backstay_provider::conformance::{self, Fixture};
@@ -37,12 +38,9 @@ fn open(root: &Path, is_virtual: bool) -> Capabilities {
 }
 
 fn fixture() -> Fixture {
-    Fixture {
-        instance: InstanceId::new("db-0").unwrap(),
-        disks: ["db-0-data", "db-0-wal"].map(|id| DiskId::new(id).unwrap()).to_vec(),
-        cluster: ClusterUid::new("c0ffee00-0000-4000-8000-000000000001").unwrap(),
-        address: None,
-    }
+    let disks = ["db-0-data", "db-0-wal"].map(|id| DiskId::new(id).unwrap()).to_vec();
+    let cluster = ClusterUid::new("c0ffee00-0000-4000-8000-000000000001").unwrap();
+    Fixture::new(Iaas::Local, InstanceId::new("db-0").unwrap(), disks, cluster)
 }
 
 #[tokio::test(flavor = "current_thread")]

@@ -10,7 +10,7 @@ use backstay_provider::{
     CopySnapshot, CreateSnapshot, Created, Description, ErrorClass, Inventory, Locker, Page, PageToken, PointFileId,
     PointFiles, ProviderError, SiteFacts, Store, Sweeper, VirtualClock,
 };
-use backstay_sim::{Call, NewPart, Reply, SimErrorKind};
+use backstay_sim::{Call, Filter, Identity, NewPart, Reply, SimErrorKind};
 use bytes::Bytes;
 use jiff::Timestamp;
 
@@ -29,7 +29,7 @@ impl Inventory for SimSite {
             provider: ProviderKind::Sim,
             account: turn.cloud().world().account().clone(),
             abilities: turn.cloud().abilities(),
-            clock: SiteClock { now: turn.time(host), host, is_virtual: self.is_virtual() },
+            clock: SiteClock { now: turn.told_time(host), host, is_virtual: self.is_virtual() },
         })
     }
 
@@ -45,9 +45,16 @@ impl Inventory for SimSite {
     }
 
     async fn snapshots(&self, token: Option<PageToken>) -> Result<Page<Snapshot>, ProviderError> {
-        let Reply::Snapshots(found) = self.look()?.call(Call::ListSnapshots { page: token.map(|t| t.0) })? else {
+        let only_ours = match self.profile().filter {
+            Filter::ByTag => true,
+            // One that stops without a word would hide the rest: everything is listed, and ours are picked here.
+            Filter::ByTagUpTo(_) | Filter::None => false,
+        };
+        let call = Call::ListSnapshots { only_ours, page: token.map(|t| t.0) };
+        let Reply::Snapshots(mut found) = self.look()?.call(call)? else {
             unreachable!("{ANSWERS}");
         };
+        found.items.retain(|snapshot| snapshot.tags.contains_key(MANAGED));
         Ok(page(found))
     }
 
@@ -74,12 +81,13 @@ impl Store for SimSite {
         if let Some(snapshot) = self.adopt(&mut turn, order)? {
             return Ok(Created::Adopted(snapshot));
         }
-        let Reply::Created(mut made) =
-            turn.call(Call::CreateSnapshot { instance: order.instance.clone(), part: part(order) })?
+        let Reply::Created(made) =
+            turn.call(Call::CreateSnapshot { instance: order.instance.clone(), part: self.part(order) })?
         else {
             unreachable!("{ANSWERS}");
         };
-        Ok(Created::Created(made.pop().expect("one disk gives one snapshot")))
+        // A call that was delivered twice made two: the first is the answer, and a reader of the intent sees both.
+        Ok(Created::Created(made.into_iter().next().expect("one disk gives one snapshot")))
     }
 
     async fn create_group(&self, orders: &[CreateSnapshot]) -> Result<Vec<Created>, ProviderError> {
@@ -95,7 +103,7 @@ impl Store for SimSite {
             found.extend(self.adopt(&mut turn, order)?);
         }
         if found.is_empty() {
-            let parts = orders.iter().map(part).collect();
+            let parts = orders.iter().map(|order| self.part(order)).collect();
             let Reply::Created(made) = turn.call(Call::CreateGroup { instance: first.instance.clone(), parts })? else {
                 unreachable!("{ANSWERS}");
             };
@@ -152,7 +160,20 @@ impl Sweeper for SimSite {
                 format!("delete snapshot `{id}`: it is no longer what was seen: disk `{disk}`, state {}", generation.0);
             return Err(self.refuse(ErrorClass::Busy, &message));
         }
-        turn.call(Call::DeleteSnapshot { id: id.clone() }).map(|_| ())
+        gone_is_success(turn.call(Call::DeleteSnapshot { id: id.clone() }))
+    }
+
+    async fn delete_disk(&self, id: &DiskId, intent: &Intent) -> Result<(), ProviderError> {
+        self.remove_disk(id, intent)
+    }
+}
+
+/// What was to be deleted is gone, whoever deleted it.
+pub(crate) fn gone_is_success(answer: Result<Reply, ProviderError>) -> Result<(), ProviderError> {
+    match answer {
+        Ok(_) => Ok(()),
+        Err(error) if error.class == ErrorClass::NotFound => Ok(()),
+        Err(error) => Err(error),
     }
 }
 
@@ -185,22 +206,42 @@ impl VirtualClock for SimSite {
     }
 }
 
-fn part(order: &CreateSnapshot) -> NewPart {
-    NewPart { disk: order.disk.clone(), tags: order.tags.clone() }
-}
-
 impl SimSite {
+    fn part(&self, order: &CreateSnapshot) -> NewPart {
+        NewPart {
+            disk: order.disk.clone(),
+            tags: order.tags.clone(),
+            word: self.word(&order.intent),
+            location: order.location.clone(),
+        }
+    }
+
+    /// What the cloud is to know an order by: a name or a token. The same intent gives the same.
+    pub(crate) fn word(&self, intent: &Intent) -> Option<String> {
+        match self.profile().identity {
+            Identity::Given => None,
+            Identity::GivenOncePerToken | Identity::Named { .. } => Some(word_of(intent)),
+        }
+    }
+
     /// The snapshot that an earlier call with this intent made. The cloud itself cannot tell: it has no token for it.
     fn adopt(&self, turn: &mut Turn<'_>, order: &CreateSnapshot) -> Result<Option<Snapshot>, ProviderError> {
         let CreateSnapshot { instance, disk, intent, tags, .. } = order;
         let call = format!("snapshot disk `{disk}` of instance `{instance}`");
         self.check_findable(&call, intent, tags)?;
         // Of several, the oldest: they come in that order.
-        let found = turn.by_intent(intent)?.into_iter().next();
+        let found = match self.profile().identity {
+            Identity::Named { .. } => turn.by_name(intent)?,
+            Identity::Given | Identity::GivenOncePerToken => turn.by_intent(intent)?.into_iter().next(),
+        };
         match found {
             Some(snapshot) if snapshot.disk != *disk => {
                 let other = format!("`{}` of disk `{}`", snapshot.id, snapshot.disk);
                 Err(self.refuse(ErrorClass::Invalid, &format!("{call}: its intent is taken by {other}")))
+            }
+            Some(snapshot) if !is_of(&snapshot, intent) => {
+                let other = format!("`{}`, which is not tagged as ours", snapshot.id);
+                Err(self.refuse(ErrorClass::Invalid, &format!("{call}: its name is taken by {other}")))
             }
             found => Ok(found),
         }
@@ -220,6 +261,15 @@ impl SimSite {
     }
 }
 
+/// A name that every cloud takes, and a token.
+pub(crate) fn word_of(intent: &Intent) -> String {
+    format!("backstay-{intent}")
+}
+
+fn is_of(snapshot: &Snapshot, intent: &Intent) -> bool {
+    snapshot.tags.contains_key(MANAGED) && snapshot.tags.get(INTENT) == Some(intent.0.as_str())
+}
+
 impl Turn<'_> {
     pub(crate) fn describe(&mut self, id: &SnapshotId) -> Result<Description, ProviderError> {
         let call = Call::DescribeSnapshot { id: id.clone() };
@@ -232,10 +282,24 @@ impl Turn<'_> {
         }
     }
 
+    /// Where the caller chooses names, a snapshot's name says its intent, and is looked up; elsewhere its tag does.
     pub(crate) fn by_intent(&mut self, intent: &Intent) -> Result<Vec<Snapshot>, ProviderError> {
+        if let Identity::Named { .. } = self.site().profile().identity {
+            let found = self.by_name(intent)?;
+            return Ok(found.into_iter().filter(|snapshot| is_of(snapshot, intent)).collect());
+        }
         let Reply::Found(found) = self.call(Call::FindByIntent { intent: intent.clone() })? else {
             unreachable!("{ANSWERS}");
         };
         Ok(found)
+    }
+
+    /// What has the name that says this intent, whosever it is.
+    fn by_name(&mut self, intent: &Intent) -> Result<Option<Snapshot>, ProviderError> {
+        let name = SnapshotId::new(word_of(intent)).map_err(|error| ProviderError::invalid(error.to_string()))?;
+        match self.describe(&name)? {
+            Description::Present(snapshot) => Ok(Some(snapshot)),
+            Description::Absent => Ok(None),
+        }
     }
 }

@@ -12,7 +12,7 @@ impl SimSite {
     /// The source is looked at before this site is locked: two sites that copy from each other never wait for each other.
     pub(crate) fn take_copy(&self, order: &CopySnapshot) -> Result<Created, ProviderError> {
         let call = format!("copy snapshot `{}` of site `{}`", order.source.id, order.from);
-        match self.profile().copies {
+        match self.profile().rules.copies {
             Copies::Queued { .. } => {}
             Copies::None | Copies::PlacedAtCreation => {
                 return Err(self.refuse(ErrorClass::Invalid, &format!("{call}: this site makes no copies")));
@@ -29,16 +29,22 @@ impl SimSite {
             return Ok(Created::Adopted(copy));
         }
         let new = NewCopy {
-            source: Source { site: order.from.clone(), snapshot: source.id, disk: source.disk },
+            source: Source {
+                site: order.from.clone(),
+                snapshot: source.id,
+                disk: source.disk,
+                created: Some(source.created),
+            },
             size: source.size,
             encrypted: source.encrypted,
             kms_key: order.kms_key.clone(),
             tags: order.tags.clone(),
+            word: self.word(&order.intent),
         };
-        let Reply::Created(mut made) = turn.call(Call::CopySnapshot(new))? else {
+        let Reply::Created(made) = turn.call(Call::CopySnapshot(new))? else {
             unreachable!("a copy is answered as what was created");
         };
-        Ok(Created::Created(made.pop().expect("one order gives one copy")))
+        Ok(Created::Created(made.into_iter().next().expect("one order gives one copy")))
     }
 
     /// The source, as its own site shows it now.

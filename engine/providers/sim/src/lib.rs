@@ -9,6 +9,7 @@
 mod capabilities;
 mod copies;
 mod databases;
+mod disks;
 mod durable;
 mod journal;
 mod points;

@@ -10,8 +10,8 @@ use backstay_core::model::{Provider, Site};
 use backstay_core::name::{InstanceId, SiteName};
 use backstay_core::observed::Snapshot;
 use backstay_provider::{Capabilities, ErrorClass, Home, ProviderError};
-use backstay_sim::{Call, CallRecord, Cloud, Meddle, Profile, Reply, Settings, SimError, SimErrorKind};
-use jiff::Timestamp;
+use backstay_sim::{Call, CallRecord, Cloud, Denial, Meddle, Profile, Reply, Settings, SimError, SimErrorKind};
+use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::File;
@@ -39,6 +39,8 @@ pub struct SimSite {
     settings: Settings,
     world_path: PathBuf,
     is_virtual: bool,
+    /// How far its clock is ahead.
+    skew: SignedDuration,
     /// Where the sites of this fleet lie.
     directories: PathBuf,
     neighbours: Sites,
@@ -89,8 +91,12 @@ impl SimSite {
         let profile = Profile::named(&sim.profile).map_err(|error| refuse(error.to_string()))?;
         let world_path = home.fleet.join(&sim.world);
         let world = WorldFile::load(&world_path).map_err(|error| refuse(error.to_string()))?;
-        let settings =
-            Settings { seed: site_seed(&site.name, sim.seed), faults: sim.faults.clone(), page_size: sim.page_size };
+        let settings = Settings {
+            seed: site_seed(&site.name, sim.seed),
+            faults: sim.faults.clone(),
+            page_size: sim.page_size,
+            enforces_budgets: sim.enforces_budgets,
+        };
         let directories = home.state.join("sim");
         let directory = directories.join(site.name.as_str());
         let cloud = Cloud::new(profile.clone(), world.world.clone(), settings.clone());
@@ -100,6 +106,7 @@ impl SimSite {
             settings,
             world_path,
             is_virtual: sim.virtual_clock,
+            skew: sim.clock_skew,
             directories,
             neighbours: neighbours.clone(),
             host,
@@ -127,8 +134,8 @@ impl SimSite {
         Capabilities {
             inventory: self.clone(),
             store: self.clone(),
-            locker: if self.profile.lock.is_some() { Some(self.clone()) } else { None },
-            restorer: None,
+            locker: if self.profile.rules.lock.is_some() { Some(self.clone()) } else { None },
+            restorer: Some(self.clone()),
             sweeper: self.clone(),
             databases: Some(Arc::new(Servers::of(self.clone()))),
             point_files: Some(self.clone()),
@@ -145,6 +152,8 @@ impl SimSite {
             | Reply::Snapshots(_)
             | Reply::Unmanaged(_)
             | Reply::Locked(_)
+            | Reply::Disk(_)
+            | Reply::Disks(_)
             | Reply::Snapshot(_)
             | Reply::Found(_)
             | Reply::Database(_)
@@ -223,9 +232,17 @@ pub(crate) struct Turn<'a> {
 
 impl Turn<'_> {
     /// The site's time; `host` is the caller's clock.
-    pub(crate) fn time(&self, host: Timestamp) -> Timestamp {
-        let now = if self.site.is_virtual { self.live.cloud.clock() } else { host };
+    fn time(&self, host: Timestamp) -> Timestamp {
+        let skewed = || host.checked_add(self.site.skew).unwrap_or(host);
+        let now = if self.site.is_virtual { self.live.cloud.clock() } else { skewed() };
         self.live.cloud.site_time(now)
+    }
+
+    /// The site's time as it tells it: a virtual clock that is off only says so.
+    pub(crate) fn told_time(&self, host: Timestamp) -> Timestamp {
+        let time = self.time(host);
+        let skew = if self.site.is_virtual { self.site.skew } else { SignedDuration::ZERO };
+        time.checked_add(skew).unwrap_or(time)
     }
 
     pub(crate) fn site(&self) -> &SimSite {
@@ -243,7 +260,26 @@ impl Turn<'_> {
     }
 
     /// Answers a call; the inner error is the cloud's own.
+    ///
+    /// Where a cloud hides a lost permission, "nothing there" counts only between two dry runs that were allowed.
     pub(crate) fn try_call(&mut self, call: Call) -> Result<Result<Reply, SimError>, ProviderError> {
+        let check = match (self.site.profile.denial, call.fault_name()) {
+            (Denial::Silent, Some(of)) if call.is_question() => Call::CheckPermission { of },
+            (Denial::Silent | Denial::Told, _) => return self.answer(call),
+        };
+        if let Err(error) = self.answer(check.clone())? {
+            return Ok(Err(error));
+        }
+        let answer = self.answer(call)?;
+        if says_nothing(&answer)
+            && let Err(error) = self.answer(check)?
+        {
+            return Ok(Err(error));
+        }
+        Ok(answer)
+    }
+
+    fn answer(&mut self, call: Call) -> Result<Result<Reply, SimError>, ProviderError> {
         let now = self.time((self.site.host)());
         let decision = self.live.cloud.decide(now, &call);
         if let Some(effect) = &decision.effect {
@@ -324,11 +360,35 @@ impl Turn<'_> {
     }
 }
 
+/// Whether an answer is what a cloud that hides a lost permission answers without one.
+fn says_nothing(answer: &Result<Reply, SimError>) -> bool {
+    match answer {
+        Ok(Reply::Instances(page)) => page.items.is_empty(),
+        Ok(Reply::Snapshots(page)) => page.items.is_empty(),
+        Ok(Reply::Unmanaged(page)) => page.items.is_empty(),
+        Ok(Reply::Found(found)) => found.is_empty(),
+        Ok(Reply::Disks(found)) => found.is_empty(),
+        Ok(
+            Reply::Locked(_)
+            | Reply::Snapshot(_)
+            | Reply::Created(_)
+            | Reply::Disk(_)
+            | Reply::Done
+            | Reply::Database(_)
+            | Reply::Begun(_)
+            | Reply::Finished(_)
+            | Reply::WalFile(_),
+        ) => false,
+        Err(error) => error.kind == SimErrorKind::NotFound,
+    }
+}
+
 impl SimSite {
     /// A refusal of the cloud, as the traits tell it.
     pub(crate) fn refusal(&self, call: &str, error: &SimError) -> ProviderError {
         let class = match error.kind {
             SimErrorKind::NotFound => ErrorClass::NotFound,
+            SimErrorKind::AlreadyExists => ErrorClass::AlreadyExists,
             SimErrorKind::Throttled { after } => ErrorClass::Throttled { after },
             SimErrorKind::Busy => ErrorClass::Busy,
             SimErrorKind::QuotaExceeded => ErrorClass::QuotaExceeded,

@@ -14,7 +14,7 @@ use std::fs;
 use support::*;
 
 fn fault(call: SimCall, fail: SimFailure) -> Fleet {
-    Fleet::with_faults(vec![SimFault { call, page: None, fail }])
+    Fleet::with_faults(vec![SimFault::of(call, fail)])
 }
 
 #[test]
@@ -30,7 +30,7 @@ fn a_wrong_site_is_refused_when_it_is_opened_and_its_file_is_named() {
     let no_file = told(|fleet| fleet.declared.world = "nowhere.yaml".into());
     assert!(no_file.contains("nowhere.yaml` cannot be read"), "{no_file}");
     let no_profile = told(|fleet| fleet.declared.profile = "oracle".into());
-    assert!(no_profile.contains("no profile `oracle`; there is: aws"), "{no_profile}");
+    assert!(no_profile.contains("no profile `oracle`; there are: aws, azure, gcp, alibaba"), "{no_profile}");
     for (from, to, problem) in [
         ("kind: World", "kind: Site", "it has apiVersion `backstay.dev/v1` and kind `Site`"),
         ("account:", "acount:", "unknown field `acount`"),
@@ -113,7 +113,7 @@ fn a_create_that_cannot_look_first_makes_nothing() {
 fn a_delete_that_cannot_look_first_deletes_nothing() {
     let mut fleet = Fleet::new();
     let made = create(&fleet.open().capabilities(), "vol-data", 1);
-    fleet.declared.faults = vec![SimFault { call: SimCall::Describe, page: None, fail: SimFailure::Denied }];
+    fleet.declared.faults = vec![SimFault::of(SimCall::Describe, SimFailure::Denied)];
     let site = fleet.open().capabilities();
     let refusal = refused(now(site.sweeper.delete(&made.id, &made.disk, &made.generation())));
     assert_eq!(refusal.0, ErrorClass::Denied);

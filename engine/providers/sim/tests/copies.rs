@@ -7,18 +7,14 @@ use backstay_core::model::LockMode;
 use backstay_core::name::SiteName;
 use backstay_core::observed::Readiness;
 use backstay_core::tags::{INTENT, Intent, MANAGED, Tags};
-use backstay_provider::{Capabilities, CopySnapshot, Created, ErrorClass, Home, Opener as _};
-use backstay_provider_sim::SimOpener;
+use backstay_provider::{Capabilities, CopySnapshot, Created, ErrorClass};
 use support::{Fleet, at, create, now, refused};
 
 fn two_sites(fleet: &mut Fleet) -> (Capabilities, Capabilities) {
-    let opener = SimOpener::new(fleet.host.clone());
-    let state = fleet.state();
-    let home = fleet.site();
+    let opener = fleet.opener();
+    let home = fleet.open_by(&opener);
     fleet.name = SiteName::new("aws-eu20").unwrap();
-    let away = fleet.site();
-    let open = |site| opener.open(site, Home { fleet: fleet.directory.path(), state: &state }).unwrap();
-    (open(&home), open(&away))
+    (home, fleet.open_by(&opener))
 }
 
 #[test]

@@ -179,8 +179,8 @@ impl Engine {
         let mut points = BTreeMap::new();
         for listing in plan.observed.sites.values() {
             let catalogue = Catalogue::of(listing.complete().unwrap(), &plan.observed.keyring);
-            for (cluster, of_cluster) in &catalogue.points {
-                for point in of_cluster.iter().filter(|point| point.is_restorable()) {
+            for cluster in catalogue.clusters() {
+                for point in catalogue.shelf(cluster).points.iter().filter(|point| point.is_restorable()) {
                     *points.entry(format!("{cluster} {}", point.key.slot)).or_default() += 1;
                 }
             }

@@ -1,6 +1,7 @@
 use crate::support::*;
+use backstay_core::capabilities::{Iaas, Rules};
 use backstay_core::observed::Readiness;
-use backstay_sim::{Call, Cloud, Meddle, NewPart, Profile, Settings, SimErrorKind};
+use backstay_sim::{Call, Cloud, Meddle, Profile, Settings, SimErrorKind};
 use jiff::SignedDuration;
 
 #[test]
@@ -134,21 +135,22 @@ fn an_unknown_disk_and_one_of_another_instance_are_not_found() {
 
 #[test]
 fn the_account_has_a_quota_of_snapshots_that_foreign_ones_use_too() {
-    let profile = Profile { snapshot_quota: 2, ..Profile::aws() };
+    let rules = Rules { snapshots_per_site: Some(2), ..*Iaas::Aws.rules() };
+    let profile = Profile { rules, ..Profile::aws() };
     let mut cloud = Cloud::new(profile, world(), Settings::default());
     let foreign = Meddle::CreateForeign { disk: disk_id("vol-boot"), tags: Default::default() };
     cloud.handle(at(0), Call::Meddle(foreign)).unwrap();
     make(&mut cloud, 0, "vol-data", "a");
     let error = cloud.handle(at(60), create("vol-data", "b")).unwrap_err();
     assert_eq!((error.kind, error.code), (SimErrorKind::QuotaExceeded, "SnapshotLimitExceeded"));
-    assert_eq!(Profile::aws().snapshot_quota, 100_000);
+    assert_eq!(Profile::aws().rules.snapshots_per_site, Some(100_000));
 }
 
 #[test]
 fn tags_over_a_limit_refuse_the_create() {
     let mut cloud = cloud();
     let mut refused = |key: &str, value: &str| {
-        let mut part = NewPart { disk: disk_id("vol-data"), tags: ours("a") };
+        let mut part = part("vol-data", "a");
         part.tags.insert(key.to_owned(), value.to_owned());
         cloud.handle(at(0), Call::CreateSnapshot { instance: instance_id("i-primary"), part }).unwrap_err()
     };

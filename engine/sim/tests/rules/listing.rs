@@ -70,7 +70,7 @@ fn a_token_of_another_listing_and_garbage_are_refused() {
 
 #[test]
 fn a_page_holds_a_thousand_unless_the_site_asks_for_less() {
-    assert_eq!(Profile::aws().page_size, 1000);
+    assert_eq!(Profile::aws().page_size(), 1000);
     let mut huge = cloud_with(Settings { page_size: Some(0), ..Settings::default() });
     assert_eq!(instances(&mut huge, None).items.len(), 1, "a page holds something");
 }

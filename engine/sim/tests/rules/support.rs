@@ -22,7 +22,7 @@ pub(crate) fn server(role: WorldPostgresRole, lag: Option<&str>) -> WorldPostgre
 
 /// A primary with two disks, a standby, and a pgpool machine.
 pub(crate) fn spec() -> WorldSpec {
-    let instance = |id: &str, disks, postgres| WorldInstance { id: id.into(), disks, postgres };
+    let instance = |id: &str, disks, postgres| WorldInstance { id: id.into(), zone: None, disks, postgres };
     WorldSpec {
         start: "2026-11-23T00:00:00Z".into(),
         account: "111122223333".into(),
@@ -59,7 +59,12 @@ pub(crate) fn cloud_with(settings: Settings) -> Cloud {
 }
 
 pub(crate) fn faulty(call: SimCall, page: Option<usize>, fail: SimFailure) -> Cloud {
-    cloud_with(Settings { seed: 7, faults: vec![SimFault { call, page, fail }], page_size: Some(2) })
+    cloud_with(Settings {
+        seed: 7,
+        faults: vec![SimFault { page, ..SimFault::of(call, fail) }],
+        page_size: Some(2),
+        enforces_budgets: false,
+    })
 }
 
 /// The instant this many seconds after the world began.
@@ -85,7 +90,7 @@ pub(crate) fn ours(intent: &str) -> Tags {
 }
 
 pub(crate) fn part(disk: &str, intent: &str) -> NewPart {
-    NewPart { disk: disk_id(disk), tags: ours(intent) }
+    NewPart { disk: disk_id(disk), tags: ours(intent), word: Some(format!("b-{intent}")), location: None }
 }
 
 pub(crate) fn create(disk: &str, intent: &str) -> Call {
@@ -112,7 +117,7 @@ pub(crate) fn describe(cloud: &mut Cloud, seconds: i64, id: &SnapshotId) -> Resu
 }
 
 pub(crate) fn snapshots(cloud: &mut Cloud, seconds: i64, page: Option<String>) -> Result<Page<Snapshot>, SimError> {
-    match cloud.handle(at(seconds), Call::ListSnapshots { page })? {
+    match cloud.handle(at(seconds), Call::ListSnapshots { only_ours: true, page })? {
         Reply::Snapshots(page) => Ok(page),
         reply => panic!("not listed: {reply:?}"),
     }

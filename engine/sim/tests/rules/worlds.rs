@@ -43,7 +43,7 @@ fn a_disk_that_left_the_world_is_gone_and_its_snapshots_stay() {
 #[test]
 fn an_unknown_profile_is_refused_with_those_that_exist() {
     let error = Profile::named("oracle").unwrap_err();
-    assert_eq!(error.to_string(), "the simulated cloud has no profile `oracle`; there is: aws");
+    assert_eq!(error.to_string(), "the simulated cloud has no profile `oracle`; there are: aws, azure, gcp, alibaba");
     for name in Profile::NAMES {
         assert_eq!(Profile::named(name).unwrap().name, name);
     }

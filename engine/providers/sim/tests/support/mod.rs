@@ -5,8 +5,10 @@ use backstay_core::model::{Provider, SimFault, SimSite as Declared, Site};
 use backstay_core::name::{ClusterUid, DiskId, InstanceId, SiteName, SnapshotId};
 use backstay_core::observed::Snapshot;
 use backstay_core::tags::{self, Intent, PointClass, PointKey, Tags};
-use backstay_provider::{Capabilities, CreateSnapshot, Description, ErrorClass, Home, PageToken, ProviderError};
-use backstay_provider_sim::{HostClock, SimSite};
+use backstay_provider::{
+    Capabilities, CreateSnapshot, Description, ErrorClass, Home, Opener as _, PageToken, ProviderError,
+};
+use backstay_provider_sim::{HostClock, SimOpener, SimSite};
 use jiff::{SignedDuration, Timestamp};
 use std::fs;
 use std::path::PathBuf;
@@ -49,6 +51,8 @@ impl Fleet {
             virtual_clock: true,
             faults: vec![],
             page_size: Some(2),
+            enforces_budgets: false,
+            clock_skew: SignedDuration::ZERO,
         };
         Self { directory, declared, host: ticking(), name: SiteName::new("aws-eu10").unwrap() }
     }
@@ -79,6 +83,16 @@ impl Fleet {
     /// Opens the site as another process would.
     pub(crate) fn open(&self) -> Arc<SimSite> {
         self.try_open().unwrap()
+    }
+
+    pub(crate) fn opener(&self) -> SimOpener {
+        SimOpener::new(self.host.clone())
+    }
+
+    /// Opens the site beside the others of this opener.
+    pub(crate) fn open_by(&self, opener: &SimOpener) -> Capabilities {
+        let state = self.state();
+        opener.open(&self.site(), Home { fleet: self.directory.path(), state: &state }).unwrap()
     }
 
     pub(crate) fn change_world(&self, from: &str, to: &str) {
