@@ -212,11 +212,12 @@ impl View {
                 continue;
             }
             let catalogue = Catalogue::of(inventory, &world.observed.keyring);
-            view.points.extend(catalogue.points.values().flatten().map(|point| seen(site, point)));
+            let points: Vec<_> = catalogue.clusters().flat_map(|uid| catalogue.shelf(uid).points).collect();
+            view.points.extend(points.iter().map(|point| seen(site, point)));
             view.bytes.insert(site.clone(), bytes(&inventory.snapshots, rates));
             view.snapshots.insert(site.clone(), u64::try_from(inventory.snapshots.len()).unwrap_or(u64::MAX));
             view.edges.extend(inventory.snapshots.iter().filter_map(|snapshot| snapshot.locked_until));
-            let unfinished = catalogue.points.values().flatten().filter(|point| is_unfinished(point));
+            let unfinished = points.iter().filter(|point| is_unfinished(point));
             view.edges.extend(unfinished.map(|point| Duration::seconds(1).after(ABANDONED.after(point.created))));
         }
         view

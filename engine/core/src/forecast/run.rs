@@ -233,8 +233,8 @@ fn unexplained_points(desired: &Desired, observed: &Observed) -> f64 {
     let sites = observed.sites.values().filter(|listing| has_some(listing)).filter_map(Listing::complete);
     let catalogues = sites.map(|inventory| {
         let catalogue = Catalogue::of(inventory, &observed.keyring);
-        let strange = catalogue.points.iter().filter(|(uid, _)| !desired.clusters.contains_key(*uid));
-        strange.flat_map(|(_, points)| points).filter(|point| point.is_restorable()).count()
+        let strange = catalogue.clusters().filter(|uid| !desired.clusters.contains_key(*uid));
+        strange.flat_map(|uid| catalogue.shelf(uid).points).filter(|point| point.is_restorable()).count()
     });
     real(u64::try_from(catalogues.sum::<usize>()).unwrap_or(u64::MAX))
 }
