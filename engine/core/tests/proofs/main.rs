@@ -11,6 +11,7 @@ mod care;
 mod copies;
 mod files;
 mod findings;
+mod forecast;
 mod kit;
 mod leftovers;
 mod locks;
