@@ -8,4 +8,5 @@ mod json;
 mod place;
 mod plans;
 mod process;
+mod simulate;
 mod terminal;

@@ -61,6 +61,8 @@ pub(crate) enum Command {
     Apply(ApplyOptions),
     /// The backup status of the fleet, or of one cluster with its timeline
     Status(StatusOptions),
+    /// What will be made, kept, stored and paid until an instant; changes nothing
+    Simulate(SimulateOptions),
     /// The version, and the providers that this build has
     Version,
 }
@@ -113,6 +115,44 @@ pub(crate) struct StatusOptions {
     /// One cluster, by name or uid
     #[arg(value_name = "CLUSTER")]
     pub(crate) cluster: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SimulateOptions {
+    /// The end: a length of time from now as 30d, or an instant (RFC 3339)
+    #[arg(long, value_name = "WHEN")]
+    pub(crate) until: Until,
+    /// How often Backstay is taken to run
+    #[arg(long, value_name = "DURATION", default_value = "1h")]
+    pub(crate) every: backstay_core::time::Duration,
+    /// Markdown, for a comment on a pull request
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) md: bool,
+    /// Simulate every cluster of a large fleet, instead of a sample
+    #[arg(long)]
+    pub(crate) exact: bool,
+    /// Begin with a recorded inventory
+    #[arg(long, value_name = "FILE")]
+    pub(crate) inventory: Option<PathBuf>,
+}
+
+/// An instant, or a length of time from now.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Until {
+    /// RFC 3339.
+    At(Timestamp),
+    /// `30d` or `+30d`.
+    After(backstay_core::time::Duration),
+}
+
+impl FromStr for Until {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let after = text.strip_prefix('+').unwrap_or(text).parse().map(Self::After);
+        after
+            .or_else(|_| text.parse().map(Self::At))
+            .map_err(|_| "write a length of time from now as 30d, or an instant as 2026-12-24T00:00:00Z".to_owned())
+    }
 }
 
 /// An instant, or a length of time after the virtual clock.

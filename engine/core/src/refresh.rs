@@ -86,12 +86,13 @@ pub fn refresh(mut plan: Plan, observed: &Observed) -> Refreshed {
     Refreshed { plan, skipped }
 }
 
-/// A mark may follow a point that the same plan makes. Without that point it waits for the next plan.
+/// A mark may follow a point that the same plan makes, or copies to the same site. Without it the mark waits for the next plan.
 fn skip_followers(plan: &mut Plan, skipped: &mut Vec<Skipped>) {
-    let is_create = |skipped: &&Skipped| matches!(skipped.change.action, Action::Create(_));
-    let without: BTreeSet<ClusterUid> = skipped.iter().filter(is_create).map(|s| s.change.cluster.clone()).collect();
+    let makes = |skipped: &&Skipped| matches!(skipped.change.action, Action::Create(_) | Action::Copy(_));
+    let place = |change: &Change| (change.cluster.clone(), change.site.clone());
+    let without: BTreeSet<(ClusterUid, SiteName)> = skipped.iter().filter(makes).map(|s| place(&s.change)).collect();
     plan.changes.retain(|change| {
-        let follows = matches!(change.action, Action::Expire(_)) && without.contains(&change.cluster);
+        let follows = matches!(change.action, Action::Expire(_)) && without.contains(&place(change));
         if follows {
             let because = "the plan's new point is not made".to_owned();
             skipped.push(Skipped { change: change.clone(), because });

@@ -235,6 +235,11 @@ impl Keyring {
         self.0.is_empty()
     }
 
+    /// Adds a key beside those that are there.
+    pub(crate) fn add(&mut self, key: PublicKey) {
+        self.0.insert(KeyId::of(&key.0), key);
+    }
+
     /// Whether `signature` is this key's over the message, for this purpose.
     #[must_use]
     pub fn accepts(&self, key: &KeyId, purpose: Purpose, message: &[u8], signature: &str) -> bool {

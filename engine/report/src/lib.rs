@@ -2,7 +2,13 @@
 //!
 //! Pure: it decides how things are told, never what they are. Nothing here knows a terminal; colour is a parameter.
 
+mod drawn;
 mod fold;
+mod forecast_md;
+mod forecast_tables;
+#[cfg(test)]
+mod forecast_tests;
+mod forecast_text;
 mod json;
 mod paint;
 mod plan_text;
@@ -10,6 +16,9 @@ mod status_text;
 mod table;
 
 pub use fold::fold;
+pub use forecast_md::forecast_md;
+pub use forecast_tables::forecast_line;
+pub use forecast_text::forecast_text;
 pub use json::plan_json;
 pub use paint::{Paint, clean};
 pub use plan_text::{ChangeLine, change_line, plan_text, summary_line};

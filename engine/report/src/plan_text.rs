@@ -160,7 +160,9 @@ fn waiting(waiting: &[Waiting], paint: Paint, out: &mut String) {
             WaitingFor::Copies { .. } => "for their copies to be ready",
             WaitingFor::DiskSpacing { .. } => "for the provider to take another snapshot of the disk",
             WaitingFor::Lease { .. } => "for another run that works on the cluster",
-            WaitingFor::Source { .. }
+            WaitingFor::BackOff { .. }
+            | WaitingFor::FailedCopy { .. }
+            | WaitingFor::Source { .. }
             | WaitingFor::NotSafe { .. }
             | WaitingFor::Quota { .. }
             | WaitingFor::BlastRadius { .. } => {

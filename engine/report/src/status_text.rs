@@ -1,5 +1,6 @@
 //! The fleet at a glance, and one cluster with its timeline.
 
+use crate::drawn::{WIDTH, ends, line_of_time};
 use crate::paint::{Paint, clean};
 use crate::table::columns;
 use crate::{count, plural};
@@ -91,9 +92,6 @@ fn row(status: &ClusterStatus) -> Vec<String> {
     ]
 }
 
-/// How wide the timeline is drawn, in characters.
-const WIDTH: usize = 64;
-
 /// One cluster: its state, its timeline, its points with the rules that keep them.
 #[must_use]
 pub fn cluster_text(status: &ClusterStatus, as_of: Timestamp, paint: Paint) -> String {
@@ -116,10 +114,10 @@ pub fn cluster_text(status: &ClusterStatus, as_of: Timestamp, paint: Paint) -> S
     }
     if let Some(oldest) = status.points.iter().map(|point| point.cut).min() {
         let _ = writeln!(out, "\n  {}", timeline(status, oldest, as_of, paint));
-        let (left, right) = (brief(oldest), brief(as_of));
-        let gap = (WIDTH + 2).saturating_sub(left.len() + right.len());
-        let _ = writeln!(out, "  {}", paint.dim(&format!("{left}{}{right}", " ".repeat(gap))));
+        let _ = writeln!(out, "  {}", paint.dim(&ends(&brief(oldest), &brief(as_of), WIDTH + 2)));
     }
+    // Where all lies at home, that needs no column.
+    let is_spread = status.points.iter().any(|point| point.places != [status.site.clone()]);
     let rows: Vec<Vec<String>> = status
         .points
         .iter()
@@ -131,7 +129,16 @@ pub fn cluster_text(status: &ClusterStatus, as_of: Timestamp, paint: Paint) -> S
                 ("restorable", false, _) => format!("kept by {}", kept.join(", ")),
                 _ => String::new(),
             };
-            vec![brief(point.cut), point.point.to_string(), point.class.to_string(), point.state.to_owned(), why]
+            let mut cells =
+                vec![brief(point.cut), point.point.to_string(), point.class.to_string(), point.state.to_owned()];
+            if is_spread {
+                cells.push(match point.places.as_slice() {
+                    [one] => one.to_string(),
+                    several => format!("{} sites", several.len()),
+                });
+            }
+            cells.push(why);
+            cells
         })
         .collect();
     out.push('\n');
@@ -143,26 +150,14 @@ pub fn cluster_text(status: &ClusterStatus, as_of: Timestamp, paint: Paint) -> S
 
 /// `●` restorable, `◌` being made, `×` never finished, `†` marked for deletion.
 fn timeline(status: &ClusterStatus, oldest: Timestamp, as_of: Timestamp, paint: Paint) -> String {
-    let mut cells: Vec<Option<char>> = vec![None; WIDTH];
-    let span = as_of.duration_since(oldest).as_secs().max(1);
-    for point in status.points.iter().rev() {
-        let into = point.cut.duration_since(oldest).as_secs().clamp(0, span);
-        let last = i64::try_from(WIDTH - 1).unwrap_or(i64::MAX);
-        let cell = usize::try_from(into.saturating_mul(last) / span).unwrap_or(0);
-        cells[cell] = Some(match point.state {
+    let points = status.points.iter().rev().map(|point| {
+        let sign = match point.state {
             "restorable" if point.is_marked => '†',
             "restorable" => '●',
             "in-progress" => '◌',
             _ => '×',
-        });
-    }
-    let drawn: String = cells
-        .into_iter()
-        .map(|cell| match cell {
-            None => paint.dim("·"),
-            Some('●') => paint.green("●"),
-            Some(other) => paint.yellow(&other.to_string()),
-        })
-        .collect();
-    format!("├{drawn}┤")
+        };
+        (point.cut, sign)
+    });
+    line_of_time(points, oldest, as_of, paint)
 }

@@ -4,6 +4,7 @@ pub(crate) mod apply;
 pub(crate) mod observe;
 pub(crate) mod plan;
 pub(crate) mod show;
+pub(crate) mod simulate;
 pub(crate) mod status;
 pub(crate) mod validate;
 pub(crate) mod version;

@@ -46,7 +46,8 @@ pub(crate) async fn run(options: &PlanOptions, global: &Global, host: &Host, scr
     Ok(codes)
 }
 
-fn recorded(path: &std::path::Path) -> anyhow::Result<Observed> {
+/// An inventory that `observe -out` wrote.
+pub(super) fn recorded(path: &std::path::Path) -> anyhow::Result<Observed> {
     let mut observed: Observed = serde_json::from_str(&read_file(path)?).map_err(|error| {
         anyhow::anyhow!("{} is not an inventory ({error}); `backstay observe -out` writes one", path.display())
     })?;

@@ -1,6 +1,6 @@
 //! `BackupPolicy`: how clusters must be recoverable.
 
-use super::text::{CronText, Length, Name, ZoneName};
+use super::text::{CronText, Length, Name, Percent, ZoneName};
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -40,6 +40,9 @@ pub struct PolicySpec {
     /// Restores to a scratch place, to prove that they work.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drill: Option<DrillSpec>,
+    /// What `simulate` reckons with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forecast: Option<ForecastSpec>,
 }
 
 /// When recovery points fall due: `every` or `cron`.
@@ -217,6 +220,18 @@ pub struct DrillSpec {
     /// What is restored. Default: latest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<DrillTarget>,
+}
+
+/// What `simulate` reckons with. It changes no plan.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ForecastSpec {
+    /// How much of a disk is written anew in a day. Default: 2%.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub change_per_day: Option<Percent>,
+    /// How much of a disk is in use: the size of its first snapshot. Default: 100%.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub used: Option<Percent>,
 }
 
 /// What a drill restores.

@@ -89,6 +89,10 @@ text!(
     "^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*$", ["Europe/Berlin", "UTC"]
 );
 text!(
+    /// A share in percent.
+    Percent, "percentage", "a share in percent: 2%, 0.5%", "^(100|[0-9]{1,2}(\\.[0-9]{1,6})?)%$", ["2%", "0.5%"]
+);
+text!(
     /// An HTTP address.
     HttpUrl, "HTTP address", "an http or https address, without a user or password in it",
     "^https?://[^\\s@]{1,1024}$", ["https://10.0.1.4:7432"]

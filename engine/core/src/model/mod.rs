@@ -9,7 +9,9 @@ pub use fleet::{
     DeleteLimits, Fleet, Limit, LocalSite, Prices, Provider, ProviderKind, SimCall, SimFailure, SimFault, SimSite,
     Site, StateUrl,
 };
-pub use policy::{ConsistencyWanted, CopyPolicy, Keep, LockMode, LockPolicy, Policy, Retention, SourcePreference};
+pub use policy::{
+    ConsistencyWanted, CopyPolicy, Keep, LockMode, LockPolicy, Policy, Rates, Retention, Share, SourcePreference,
+};
 
 use crate::canonical::Digest;
 use crate::name::{ClusterUid, PolicyName, SiteName};

@@ -30,6 +30,83 @@ pub struct Policy {
     pub encryption_required: bool,
     /// `sla.maxAge`: the age of the newest restorable point above which a cluster is late.
     pub max_age: Option<Duration>,
+    /// What forecasts reckon with. It changes no plan.
+    pub rates: Rates,
+}
+
+/// What a forecast of storage reckons with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rates {
+    /// How much of a disk is written anew in a day.
+    pub change_per_day: Share,
+    /// How much of a disk is in use.
+    pub used: Share,
+}
+
+impl Default for Rates {
+    /// 2% a day, of full disks: on the high side for most databases.
+    fn default() -> Self {
+        Self { change_per_day: Share::percent(2), used: Share::percent(100) }
+    }
+}
+
+/// A share of a whole, from nothing to all, in hundred-millionths: exact for what documents can write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Share(u32);
+
+impl Share {
+    /// How many units are the whole.
+    const WHOLE: u32 = 100_000_000;
+
+    /// A share of so many whole percent, at most all.
+    #[must_use]
+    pub const fn percent(percent: u32) -> Self {
+        Self(if percent > 100 { Self::WHOLE } else { percent * (Self::WHOLE / 100) })
+    }
+
+    /// Reads `0.5%`, as the schemas allow it: at most 100%, at most six digits after the point.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let number = text.strip_suffix('%')?;
+        let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+        let plain = |digits: &str| digits.bytes().all(|b| b.is_ascii_digit());
+        if whole.is_empty() || fraction.len() > 6 || !plain(whole) || !plain(fraction) {
+            return None;
+        }
+        let units = whole.parse::<u32>().ok()?.checked_mul(1_000_000)?;
+        let rest: u32 = format!("{fraction:0<6}").parse().ok()?;
+        units.checked_add(rest).filter(|units| *units <= Self::WHOLE).map(Self)
+    }
+
+    /// This share of a number, rounded down.
+    #[must_use]
+    pub fn of(self, number: u64) -> u64 {
+        self.over(number, 1, 1)
+    }
+
+    /// This share of a number for each whole time, over a part of that time: `over(disk, hours, 24)`. Rounded down.
+    #[must_use]
+    pub fn over(self, number: u64, part: u64, whole: u64) -> u64 {
+        let product = u128::from(number) * u128::from(self.0) * u128::from(part);
+        u64::try_from(product / (u128::from(Self::WHOLE) * u128::from(whole.max(1)))).unwrap_or(u64::MAX)
+    }
+}
+
+/// In percent, as short as it can be written: `2%`, `0.5%`.
+impl fmt::Display for Share {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (whole, rest) = (self.0 / 1_000_000, self.0 % 1_000_000);
+        let digits = format!("{rest:06}");
+        let digits = digits.trim_end_matches('0');
+        let point = if digits.is_empty() { "" } else { "." };
+        f.pad(&format!("{whole}{point}{digits}%"))
+    }
+}
+
+impl Serialize for Share {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
 }
 
 /// One other site where each point must lie.
@@ -134,4 +211,21 @@ pub struct Keep {
     pub monthly: u32,
     /// Years.
     pub yearly: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Share;
+
+    #[test]
+    fn a_share_reads_and_prints_exactly() {
+        for text in ["0%", "2%", "0.5%", "12.000001%", "100%"] {
+            assert_eq!(Share::parse(text).unwrap().to_string(), text);
+        }
+        for wrong in ["", "%", "2", "101%", "100.000001%", "1.0000001%", "-1%", "+1%", ".5%"] {
+            assert_eq!(Share::parse(wrong), None, "{wrong}");
+        }
+        let gib = 1 << 30;
+        assert_eq!((Share::percent(2).of(100 * gib), Share::percent(2).over(100 * gib, 8, 24)), (2 * gib, 2 * gib / 3));
+    }
 }

@@ -12,7 +12,7 @@ use super::view::{View, expected};
 use crate::observed::{Readiness, Snapshot};
 use crate::plan::{Action, MarkPoint, Reason, Repair, Retagged, TagPoint, WaitingFor};
 use crate::point::{PointState, RecoveryPoint};
-use crate::tags::{self, Intent, PartName, PartRole, PointKey};
+use crate::tags::{self, Intent, PartName, PartRole, PointClass, PointKey};
 use crate::time::{Duration, about, parse_stamp, to_micros};
 use jiff::Timestamp;
 use std::collections::BTreeSet;
@@ -31,8 +31,11 @@ pub(super) fn plan(view: &View<'_>, judged: &Judged<'_>, outcome: &mut Outcome) 
     }
     for (place, seen) in view.places.known() {
         let claimed = claimed_by_strangers(place, seen, outcome);
+        // What a restore or a drill made is not this policy's to remove.
+        let is_of_schedules = |class| matches!(class, PointClass::Scheduled | PointClass::OnDemand);
         let is_left = |point: &&RecoveryPoint<'_>| {
-            because(point).is_some() && !is_being_made(point) && !claimed.contains(&point.key)
+            let is_free = is_of_schedules(point.class) && !claimed.contains(&point.key);
+            is_free && because(point).is_some() && !is_being_made(point)
         };
         let left: Vec<&RecoveryPoint<'_>> = seen.points().iter().filter(is_left).collect();
         if left.is_empty() {
@@ -165,9 +168,11 @@ fn remove(
         snapshots: point.parts.iter().map(|part| expected(part.snapshot.snapshot())).collect(),
     };
     let mark = tombstones::of(point, &cluster.uid, place.name, world.records(), &world.observed.keyring);
+    if !is_quiet(point, as_of) {
+        return Ok(());
+    }
     let full = match mark {
         Mark::Full(full) => full,
-        Mark::None | Mark::Partial if !is_quiet(point, as_of) => return Ok(()),
         Mark::None | Mark::Partial => {
             may(&safety.no_marks)?;
             let expire = Action::Expire(mark_point(grace));

@@ -3,9 +3,10 @@
 use super::known::{Known, Reference};
 use super::report::{Reader, Report};
 use crate::diagnostic::Diagnostic;
-use crate::document::fleet::{CountOrPercent, FleetSpec};
+use crate::document::fleet::{CountOrPercent, FleetSpec, PriceSpec};
 use crate::document::{Document, Kind, Spec, Spot, child};
-use crate::model::{DeleteLimits, Fleet, Limit, StateUrl};
+use crate::model::{DeleteLimits, Fleet, Limit, Prices, StateUrl};
+use crate::name::SiteName;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -83,9 +84,16 @@ fn one(document: &Document, spec: &FleetSpec, known: &Known<'_>, report: &mut Re
         state: state?,
         seal_key_file: PathBuf::from(key),
         limits,
-        prices: BTreeMap::new(),
+        prices: prices(spec),
     };
     (!reader.failed).then_some(fleet)
+}
+
+/// What storage costs. A site's name that is none was told above, and prices nothing.
+fn prices(spec: &FleetSpec) -> BTreeMap<SiteName, Prices> {
+    let one =
+        |price: &PriceSpec| Prices { snapshot_gib_month: price.snapshot_gib_month, wal_gib_month: price.wal_gib_month };
+    spec.prices.iter().filter_map(|(site, price)| Some((site.as_str().parse().ok()?, one(price)))).collect()
 }
 
 fn state(reader: &mut Reader<'_, '_, '_>, text: &str) -> Option<StateUrl> {

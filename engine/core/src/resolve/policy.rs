@@ -7,8 +7,11 @@ use crate::document::policy::{
     ConsistencyName, CopySpec, EncryptionName, LockMode as LockModeName, LockSpec, PolicySpec, RetentionSpec,
     ScheduleSpec, SourceName,
 };
+use crate::document::text::Percent;
 use crate::document::{Document, Kind, Spec, Spot, nearest};
-use crate::model::{ConsistencyWanted, CopyPolicy, Keep, LockMode, LockPolicy, Policy, Retention, SourcePreference};
+use crate::model::{
+    ConsistencyWanted, CopyPolicy, Keep, LockMode, LockPolicy, Policy, Rates, Retention, Share, SourcePreference,
+};
 use crate::name::PolicyName;
 use crate::schedule::{Cron, Schedule};
 use crate::time::Duration;
@@ -69,7 +72,19 @@ fn one(reader: &mut Reader<'_, '_, '_>, spec: &PolicySpec, known: &Known<'_>) ->
         lock,
         encryption_required: spec.encryption == Some(EncryptionName::Required),
         max_age,
+        rates: rates(spec),
     })
+}
+
+/// What forecasts reckon with. The schema takes only shares.
+fn rates(spec: &PolicySpec) -> Rates {
+    let spec = spec.forecast.clone().unwrap_or_default();
+    let share = |text: Option<Percent>| text.and_then(|text| Share::parse(text.as_str()));
+    let usual = Rates::default();
+    Rates {
+        change_per_day: share(spec.change_per_day).unwrap_or(usual.change_per_day),
+        used: share(spec.used).unwrap_or(usual.used),
+    }
 }
 
 fn refuse_what_comes_later(reader: &mut Reader<'_, '_, '_>, spec: &PolicySpec) {

@@ -7,7 +7,7 @@ use super::world::Context;
 use crate::observed::{Listing, SiteInventory};
 use crate::plan::{Action, Repair, Retagged, TagPoint};
 use crate::tags::{PointClass, SEALED, Tags};
-use crate::time::{stamp, to_micros};
+use crate::time::{parse_stamp, stamp, to_micros};
 
 pub(super) fn check(context: &Context<'_>, violations: &mut Vec<Violation>) {
     for change in context.changes() {
@@ -111,11 +111,18 @@ fn adopt(context: &Context<'_>, tag: &TagPoint, retagged: &Retagged, seen: &Seen
     push_unless(&mut found, names(context, tag, tags), 6, "it is of another point");
     let age = context.facts.as_of.duration_since(snapshot.created);
     push_unless(&mut found, age >= LEFT_ALONE, 7, "it was made less than a day ago");
-    let leftover: Tags =
-        [("backstay-part", "unfinished-1of1".to_owned()), ("backstay-cut", stamp(to_micros(snapshot.created)))]
-            .into_iter()
-            .collect();
-    push_unless(&mut found, retagged.set == leftover, 7, "it would be sealed as more than a leftover");
+    push_unless(
+        &mut found,
+        retagged.set.keys().eq(["backstay-cut", "backstay-part"]),
+        7,
+        "more than its facts would be set",
+    );
+    let is_leftover = retagged.set.get("backstay-part") == Some("unfinished-1of1");
+    push_unless(&mut found, is_leftover, 7, "it would be sealed as more than a leftover");
+    // What is said to be younger than it is lives longer; to be older, never.
+    let cut = retagged.set.get("backstay-cut").and_then(parse_stamp);
+    let is_true = cut.is_some_and(|cut| cut >= to_micros(snapshot.created) && cut <= context.facts.as_of);
+    push_unless(&mut found, is_true, 14, "it would be sealed as older than it is, or as of the future");
     found
 }
 

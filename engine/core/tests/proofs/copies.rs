@@ -224,6 +224,7 @@ fn what_is_not_ready_or_must_not_travel_is_not_copied() {
     lab.put(&Point { key: "20261122t000000z-2".parse().unwrap(), ..Point::at(time("2026-11-22T00:20Z")) });
     assert_snapshot!(lab.apply_plan(), @"
     > orders-db 2026-11-22T00:20Z at us due: the policy wants a copy of what lies at eu
+    ~ orders-db 2026-11-17T00:00Z due: it cannot be restored: no quota
     ~ orders-db 2026-11-22T00:00Z due: beyond daily 3
     ? orders-db 2026-11-23T00:00Z: the point is being made
     ? orders-db 2026-11-23T00:00Z: the point that is to be copied is not ready yet
@@ -292,6 +293,8 @@ fn a_point_that_is_held_at_one_place_is_held_at_all() {
     > orders-db 2026-11-21T00:00Z at us due: the policy wants a copy of what lies at eu
     > orders-db 2026-11-22T00:00Z at us due: the policy wants a copy of what lies at eu
     > orders-db 2026-11-23T00:00Z at us due: the policy wants a copy of what lies at eu
+    t orders-db 2026-11-20T00:00Z due: it is held, and its tag does not say so
+    t orders-db 2026-11-20T00:00Z at us due: it is held, and its tag does not say so
     ");
     lab.assert_settled();
 }

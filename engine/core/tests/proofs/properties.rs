@@ -218,7 +218,7 @@ fn expire(cluster: &backstay_core::model::Cluster, point: &RecoveryPoint<'_>) ->
     }
 }
 
-fn touches(change: &Change, point: &RecoveryPoint<'_>) -> bool {
+pub(crate) fn touches(change: &Change, point: &RecoveryPoint<'_>) -> bool {
     match &change.action {
         Action::Create(_) | Action::Copy(_) | Action::Tag(_) | Action::Lock(_) => false,
         Action::Expire(mark) | Action::Revive(mark) | Action::Delete(mark) => {
@@ -228,7 +228,7 @@ fn touches(change: &Change, point: &RecoveryPoint<'_>) -> bool {
 }
 
 /// Turns every list round and round; what is a set or a map has no order.
-fn shuffle(lab: &mut Lab, seed: u64) {
+pub(crate) fn shuffle(lab: &mut Lab, seed: u64) {
     fn mix<T>(list: &mut [T], mut seed: u64) {
         for i in (1..list.len()).rev() {
             seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);

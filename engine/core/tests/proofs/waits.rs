@@ -85,8 +85,8 @@ fn unfinished_snapshots_of_a_disk_are_counted_and_failed_ones_where_the_site_doe
         lab.status("orders-db", 0).role = DatabaseRole::Standby { lag: None };
         for n in 1..=count {
             let readiness = Readiness::Failed { because: "internal error".to_owned() };
-            let key = format!("20261123t010000z-{n}").parse().unwrap();
-            lab.put(&Point { key, readiness, ..Point::at(time("2026-11-23T00:50Z")) });
+            let key = format!("20261122t200000z-{n}").parse().unwrap();
+            lab.put(&Point { key, readiness, ..Point::at(time("2026-11-22T20:00Z")) });
         }
         text(&lab)
     };

@@ -2,8 +2,8 @@
 
 use super::lab::{Lab, Point, SYSTEM, UPGRADED, time};
 use backstay_core::model::{ConsistencyWanted, Keep, Limit, Policy, Retention, SourcePreference};
-use backstay_core::name::SnapshotId;
-use backstay_core::observed::{DatabaseRole, DatabaseState, DiskRole, Listing, Readiness, RecentDelete};
+use backstay_core::name::{SiteName, SnapshotId};
+use backstay_core::observed::{DatabaseRole, DatabaseState, DiskRole, Readiness, RecentDelete};
 use backstay_core::plan::Cause;
 use backstay_core::schedule::Schedule;
 use backstay_core::seal::SealKey;
@@ -170,7 +170,7 @@ pub fn wanted() -> impl Strategy<Value = Wanted> {
         )
 }
 
-fn drawn() -> impl Strategy<Value = Drawn> {
+pub fn drawn() -> impl Strategy<Value = Drawn> {
     let class = prop_oneof![
         8 => Just(PointClass::Scheduled),
         2 => Just(PointClass::OnDemand),
@@ -303,14 +303,29 @@ impl History {
     /// The world that it describes.
     pub fn lab(&self) -> Lab {
         static BASE: OnceLock<Lab> = OnceLock::new();
-        let base = BASE.get_or_init(|| Lab::of(super::lab::DAILY, &CLUSTERS).without_cluster("ghost-db"));
+        self.lab_in(BASE.get_or_init(|| Lab::of(super::lab::DAILY, &CLUSTERS).without_cluster("ghost-db")))
+    }
+
+    /// The same, with a second site of AWS or Azure. The first one is of the same cloud.
+    pub fn lab_with(&self, site: &SiteName, profile: &str) -> Lab {
+        static BASES: OnceLock<[(&'static str, Lab); 2]> = OnceLock::new();
+        let bases = BASES.get_or_init(|| {
+            ["aws", "azure"].map(|profile| {
+                let lab = Lab::of(super::lab::DAILY, &CLUSTERS).with_profile(profile).with_site(site.as_str(), profile);
+                (profile, lab.without_cluster("ghost-db"))
+            })
+        });
+        self.lab_in(&bases.iter().find(|(name, _)| *name == profile).unwrap().1)
+    }
+
+    fn lab_in(&self, base: &Lab) -> Lab {
         let mut lab = base.clone().at(now());
         lab.baseline = self.baseline.as_ref().map(|wanted| wanted.declare(base));
         lab.desired = self.policy.declare(base);
         lab.desired.fleet.limits.cluster = self.cluster_limit;
         lab.desired.fleet.limits.fleet = self.fleet_limit.map(Limit::Count);
         for point in &self.points {
-            point.put(&mut lab);
+            point.put(&mut lab, &super::lab::site());
         }
         for hours in &self.recent_deletes {
             let at = Duration::hours(*hours).before(now());
@@ -357,7 +372,7 @@ impl Server {
 }
 
 impl Trouble {
-    fn cause(self, lab: &mut Lab) {
+    pub fn cause(self, lab: &mut Lab) {
         match self {
             Self::None => {}
             Self::SiteUnknown => lab.site_is_unknown(),
@@ -376,7 +391,8 @@ impl Trouble {
 }
 
 impl Drawn {
-    fn put(&self, lab: &mut Lab) {
+    /// Puts it at a site, with what went wrong with it.
+    pub fn put(&self, lab: &mut Lab, site: &SiteName) {
         let base = time("2026-11-23T12:00Z") - SignedDuration::from_hours(self.hours_ago);
         let mut point = Point::at(base + SignedDuration::from_micros(self.micros));
         point.cluster = CLUSTERS[self.cluster].to_owned();
@@ -405,8 +421,8 @@ impl Drawn {
             | Flaw::Disagrees
             | Flaw::WrongSlotTag => {}
         }
-        let mut ids = lab.put(&point);
-        self.spoil(lab, &mut ids);
+        let mut ids = lab.put_at(site, &point);
+        self.spoil(lab, site, &mut ids);
         self.mark_all(lab, &ids);
         if self.hold == Hold::Record {
             let hold = (super::lab::uid(&point.cluster), point.key);
@@ -414,7 +430,7 @@ impl Drawn {
         }
     }
 
-    fn spoil(&self, lab: &mut Lab, ids: &mut Vec<SnapshotId>) {
+    fn spoil(&self, lab: &mut Lab, site: &SiteName, ids: &mut Vec<SnapshotId>) {
         let last = ids.last().cloned().unwrap();
         match self.flaw {
             Flaw::None | Flaw::Unsealed | Flaw::CutInFuture | Flaw::CreatedInFuture | Flaw::CreatedLater => {}
@@ -425,21 +441,21 @@ impl Drawn {
                 lab.snapshot(&last).tags.remove(tags::SEAL_2);
             }
             Flaw::HalfGone => {
-                lab.snapshots().retain(|snapshot| snapshot.id != last);
+                lab.snapshots_at(site).retain(|snapshot| snapshot.id != last);
                 ids.pop();
             }
             Flaw::Doubled => {
                 let mut twin = lab.snapshot(&last).clone();
                 twin.id = SnapshotId::new(format!("{last}-twin")).unwrap();
-                lab.seal(&mut twin);
+                lab.seal_at(site, &mut twin);
                 ids.push(twin.id.clone());
-                lab.snapshots().push(twin);
+                lab.snapshots_at(site).push(twin);
             }
             Flaw::UnsealedTwin => {
                 let mut twin = lab.snapshot(&last).clone();
                 twin.id = SnapshotId::new(format!("{last}-twin")).unwrap();
                 twin.tags.remove(tags::SEAL_1);
-                lab.snapshots().push(twin);
+                lab.snapshots_at(site).push(twin);
             }
             Flaw::Forged => {
                 lab.snapshot(&last).tags.insert(tags::CUT.to_owned(), stamp(time("2020-01-01")));
@@ -447,14 +463,14 @@ impl Drawn {
             Flaw::UnknownKey => {
                 let mut snapshot = lab.snapshot(&last).clone();
                 let key = std::mem::replace(&mut lab.key, SealKey::from_seed(&[9; 32]));
-                lab.seal(&mut snapshot);
+                lab.seal_at(site, &mut snapshot);
                 lab.key = key;
                 *lab.snapshot(&last) = snapshot;
             }
             Flaw::Disagrees => {
                 let mut snapshot = lab.snapshot(&last).clone();
                 snapshot.tags.insert(tags::CUT.to_owned(), stamp(time("2020-01-01")));
-                lab.seal(&mut snapshot);
+                lab.seal_at(site, &mut snapshot);
                 *lab.snapshot(&last) = snapshot;
             }
             Flaw::WrongSlotTag => {
@@ -510,9 +526,4 @@ impl Drawn {
             }
         }
     }
-}
-
-/// Whether the observation can be read at all.
-pub fn is_seen(lab: &Lab) -> bool {
-    lab.observed.sites.values().all(|site| matches!(site, Listing::Complete(_)))
 }

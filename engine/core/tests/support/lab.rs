@@ -542,7 +542,7 @@ impl Lab {
     }
 
     /// Seals what a snapshot says now, for the site that it lies at.
-    fn seal_at(&self, site: &SiteName, snapshot: &mut Snapshot) {
+    pub fn seal_at(&self, site: &SiteName, snapshot: &mut Snapshot) {
         let inventory = self.observed.sites.get(site).and_then(Listing::complete).unwrap();
         let place = Place { provider: inventory.provider, account: &inventory.account };
         let seal = self.key.seal(&place, snapshot);

@@ -7,6 +7,7 @@ pub mod history;
 pub mod judged;
 pub mod lab;
 pub mod show;
+pub mod wide;
 
 use backstay_core::document::SourceTree;
 use backstay_core::model::Origin;

@@ -5,6 +5,7 @@ use crate::support::{VirtualClock, at, now};
 use async_trait::async_trait;
 use backstay_core::name::ClusterUid;
 use backstay_core::saga::End;
+use backstay_core::time::Duration;
 use backstay_runtime::apply::{Applied, ChangeEnd};
 use backstay_runtime::events::{Event, Observer, Silent};
 use backstay_runtime::lease::{Acquired, Lease, acquire};
@@ -60,11 +61,12 @@ fn a_run_that_waits_takes_over_a_lease_when_it_is_over_and_looks_again() {
 #[test]
 fn a_plan_made_while_another_run_had_not_sealed_yet_makes_no_second_point() {
     let engine = Arc::new(Engine::new());
-    // When the first run is about to seal, a second one looks: it sees snapshots of an unfinished attempt, and plans another.
+    // When the first run is about to seal, a second one looks: it sees snapshots of an unfinished attempt, and plans another
+    // for the time when its wait will be over.
     let second: Arc<Mutex<Option<Planned>>> = Arc::default();
     let (other, slot) = (engine.clone(), second.clone());
     *engine.before_tag.lock().unwrap() = Some(Box::new(move || {
-        let plan = std::thread::spawn(move || other.plan(at(START))).join().unwrap();
+        let plan = std::thread::spawn(move || other.plan(Duration::minutes(6).after(at(START)))).join().unwrap();
         *slot.lock().unwrap() = Some(plan);
     }));
     let first = engine.plan(at(START));

@@ -40,8 +40,8 @@ pub(super) fn in_window(retention: &Retention, gap: Duration) -> u64 {
 /// How many points there are of a cluster at most: what its rules keep once they have run for long, those that wait out the
 /// grace, those that people asked for, and the one that is being made.
 ///
-/// The newest point of a day is the newest of one of its hours, too, so a rule adds only what lies beyond the finer ones. Weeks
-/// are no months: those build on days.
+/// The newest point of a day is the newest of one of its hours, too, so a rule adds only what lies beyond the finer ones, and
+/// never the newest point of all. Weeks are no months: those build on days.
 pub(super) fn most_points(retention: &Retention, gap: Duration) -> u64 {
     let gap = gap.as_seconds().max(1);
     let keep = retention.keep;
@@ -50,7 +50,7 @@ pub(super) fn most_points(retention: &Retention, gap: Duration) -> u64 {
     let mut count = all;
     let mut add = |covered: u64, number: u32, length: u64| {
         let length = length.max(gap);
-        count += u64::from(number).saturating_sub(covered / length);
+        count += u64::from(number).saturating_sub((covered / length).max(1));
         covered.max(u64::from(number) * length)
     };
     let to_the_last = all * gap;
@@ -91,7 +91,7 @@ mod tests {
         assert_eq!(most_points(&keeps(Some(7), daily(30)), hour), 169 + 23 + 1);
         assert_eq!(most_points(&keeps(None, daily(30)), Duration::days(1)), 30 + 1);
         let all = Keep { hourly: 24, daily: 7, weekly: 4, monthly: 12, yearly: 3, last: 2 };
-        assert_eq!(most_points(&keeps(None, all), hour), 2 + 22 + 6 + 3 + 12 + 2 + 1);
+        assert_eq!(most_points(&keeps(None, all), hour), 2 + 22 + 6 + 3 + 11 + 2 + 1);
         let graced = Retention { grace: Duration::hours(72), ..keeps(None, daily(30)) };
         assert_eq!(most_points(&graced, hour), 30 + 72 + 1);
     }

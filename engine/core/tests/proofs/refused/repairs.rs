@@ -150,11 +150,15 @@ fn only_what_carries_our_intent_alone_is_adopted_and_never_as_a_point() {
             adopt(sites, 25);
             planned(sites, |tags| tags.insert(tags::PART, "data-1of1"));
         }),
-        ("with another cut", &[7], |sites| {
+        ("with an older cut", &[14], |sites| {
             adopt(sites, 25);
             planned(sites, |tags| tags.insert(tags::CUT, stamp(day(1))));
         }),
-        ("without a cut", &[7], |sites| {
+        ("with a cut of the future", &[14], |sites| {
+            adopt(sites, 25);
+            planned(sites, |tags| tags.insert(tags::CUT, stamp(day(29))));
+        }),
+        ("without a cut", &[7, 14], |sites| {
             adopt(sites, 25);
             planned(sites, |tags| assert!(tags.remove(tags::CUT)));
         }),
@@ -166,7 +170,7 @@ fn only_what_carries_our_intent_alone_is_adopted_and_never_as_a_point() {
             adopt(sites, 25);
             planned(sites, |tags| tags.insert(tags::CLUSTER, "uid-billing-db"));
         }),
-        ("a point that is whole", &[5, 7], |sites| {
+        ("a point that is whole", &[5, 14], |sites| {
             sites.tag(20, "eu", Repair::Adopt, set(&[(tags::PART, "unfinished-1of1"), (tags::CUT, "x")]));
         }),
         ("a point that lost half of its seal", &[5], |sites| adopt_with(sites, tags::SEAL_1, "x")),
