@@ -1,202 +1,239 @@
-//! What a site's effects say was done, judged by INVARIANTS.md's own words. It knows nothing of the planner.
+//! What was done at the sites, judged by INVARIANTS.md's own words. It knows nothing of the planner.
 
-use crate::town::{Policy, Town};
+use crate::naive::{self, hours};
+use crate::town::{Cluster, Town};
+use crate::world::{Deed, Point, PointName, Snapshot, World};
 use jiff::{SignedDuration, Timestamp};
-use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
-/// A snapshot as its site's effects tell it.
-#[derive(Debug, Clone)]
-pub(crate) struct Snapshot {
-    created: Timestamp,
-    done: Timestamp,
-    fails: bool,
-    pub(crate) tags: BTreeMap<String, String>,
+const DAY: SignedDuration = SignedDuration::from_hours(24);
+
+/// What must be remembered from run to run.
+#[derive(Default)]
+pub(crate) struct Memory {
+    /// The grace of every mark that stands, when it was made: by site and snapshot.
+    graces: BTreeMap<(usize, String), u64>,
+    /// Every point that went from a site, with its cluster.
+    pub(crate) gone: Vec<(Timestamp, String, usize, PointName)>,
+    /// The longest grace and the shortest interval that a cluster ever had, in hours.
+    extremes: BTreeMap<String, (u64, u64)>,
 }
 
-impl Snapshot {
-    fn tag(&self, key: &str) -> &str {
-        self.tags.get(key).map_or("", String::as_str)
-    }
-}
-
-/// One site, folded from its effects.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct World {
-    pub(crate) snapshots: BTreeMap<String, Snapshot>,
-    /// How many effects it was folded from.
-    effects: usize,
-    /// The latest instant of an effect.
-    pub(crate) now: Timestamp,
-}
-
-/// A delete that was found, with the snapshot as it was just before.
-pub(crate) struct Delete {
-    id: String,
-    at: Timestamp,
-    was: Snapshot,
-}
-
-fn instant(value: &Value) -> Timestamp {
-    value.as_str().and_then(|text| text.parse().ok()).expect("an effect's instant")
-}
-
-fn texts(value: &Value) -> BTreeMap<String, String> {
-    let pairs = value.as_object().into_iter().flatten();
-    pairs.map(|(key, value)| (key.clone(), value.as_str().unwrap_or_default().to_owned())).collect()
-}
-
-impl World {
-    /// Folds the effects that are new since the last time, and gives the deletes among them.
-    pub(crate) fn follow(&mut self, directory: &Path, site: &str) -> Vec<Delete> {
-        let path = directory.join(format!(".backstay/sim/{site}/effects.jsonl"));
-        let text = std::fs::read_to_string(path).unwrap_or_default();
-        let effects: Vec<Value> = text
-            .lines()
-            .map(|line| serde_json::from_str::<Value>(line).expect("a line of the journal"))
-            .filter_map(|line| line.get("effect").cloned())
-            .collect();
-        let mut deletes = Vec::new();
-        for effect in &effects[self.effects..] {
-            let (kind, said) = effect.as_object().and_then(|fields| fields.iter().next()).expect("an effect");
-            if let Some(at) = said.get("at").or_else(|| said.get("to")) {
-                self.now = self.now.max(instant(at));
-            }
-            self.fold(kind, said, &mut deletes);
-        }
-        self.effects = effects.len();
-        deletes
-    }
-
-    fn fold(&mut self, kind: &str, said: &Value, deletes: &mut Vec<Delete>) {
-        let id = said["id"].as_str().unwrap_or_default().to_owned();
-        match kind {
-            "snapshots-created" => {
-                for made in said["snapshots"].as_array().expect("snapshots") {
-                    let snapshot = Snapshot {
-                        created: instant(&made["created"]),
-                        done: instant(&made["done"]),
-                        fails: made.get("fails").is_some(),
-                        tags: texts(&made["tags"]),
-                    };
-                    self.now = self.now.max(snapshot.created);
-                    self.snapshots.insert(made["id"].as_str().expect("an id").to_owned(), snapshot);
-                }
-            }
-            "tagged" => self.snapshots.get_mut(&id).expect("it exists").tags.extend(texts(&said["tags"])),
-            "untagged" => {
-                let tags = &mut self.snapshots.get_mut(&id).expect("it exists").tags;
-                for key in said["keys"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-                    tags.remove(key);
-                }
-            }
-            "deleted" => {
-                let was = self.snapshots.remove(&id).expect("it exists");
-                deletes.push(Delete { id, at: instant(&said["at"]), was });
-            }
-            _ => {}
+impl Memory {
+    /// Notes what is declared now.
+    pub(crate) fn note(&mut self, town: &Town) {
+        for cluster in &town.clusters {
+            let policy = town.policy_of(cluster);
+            let graces = std::iter::once(&policy.retention).chain(policy.copies.iter().map(|copy| &copy.retention));
+            let longest = graces.map(|retention| retention.grace_hours).max().unwrap_or(0);
+            let (grace, every) = self.extremes.entry(cluster.uid()).or_insert((longest, policy.every_hours));
+            *grace = (*grace).max(longest);
+            *every = (*every).min(policy.every_hours);
         }
     }
-
-    /// The points of a cluster that can be restored: by cut, with their name. Ids in `garbage` make none.
-    pub(crate) fn restorable(&self, uid: &str, garbage: &BTreeSet<String>) -> BTreeSet<(String, String)> {
-        let mut parts: BTreeMap<(&str, &str), Vec<&Snapshot>> = BTreeMap::new();
-        for (id, snapshot) in &self.snapshots {
-            let is_ours = snapshot.tag("backstay-cluster") == uid && !snapshot.tag("backstay-seal-2").is_empty();
-            if is_ours && !garbage.contains(id) {
-                parts
-                    .entry((snapshot.tag("backstay-point"), snapshot.tag("backstay-class")))
-                    .or_default()
-                    .push(snapshot);
-            }
-        }
-        let is_whole = |parts: &[&Snapshot]| {
-            let names: BTreeSet<&str> = parts.iter().map(|part| part.tag("backstay-part")).collect();
-            let of = |name: &str| name.rsplit_once("of").and_then(|(_, of)| of.parse::<usize>().ok());
-            let is_ready = |part: &&Snapshot| part.done <= self.now && !part.fails;
-            names.len() == parts.len()
-                && names.iter().all(|name| of(name) == Some(parts.len()))
-                && parts.iter().all(is_ready)
-        };
-        let whole = parts.into_iter().filter(|(_, parts)| is_whole(parts));
-        whole.map(|((name, _), parts)| (parts[0].tag("backstay-cut").to_owned(), name.to_owned())).collect()
-    }
 }
 
-/// What a run was allowed to do.
+/// One run: what was declared, what was there before, and what is there now.
 pub(crate) struct Round<'a> {
     pub(crate) town: &'a Town,
-    /// The shortest grace that any policy of the cluster ever had.
-    pub(crate) shortest_grace: u64,
-    /// Snapshots that look like ours and are not.
-    pub(crate) garbage: &'a BTreeSet<String>,
+    pub(crate) before: &'a [World],
+    pub(crate) after: &'a [World],
     /// What was said, for messages.
     pub(crate) said: &'a str,
+    /// What was said before anything was done: there it shows what could not be read.
+    pub(crate) looked: &'a str,
 }
 
 impl Round<'_> {
-    /// Judges the deletes of one run at one site, by what was there before it and what is there now.
-    pub(crate) fn judge(&self, site: usize, before: &World, after: &World, deletes: &[Delete]) {
-        let said = self.said;
-        for Delete { id, at, was } in deletes {
-            let uid = was.tag("backstay-cluster");
-            assert!(!self.garbage.contains(id), "5: {id} is not ours\n{said}");
-            assert!(!was.tag("backstay-seal-1").is_empty(), "5: {id} has no seal\n{said}");
-            assert!(was.tag("backstay-hold").is_empty(), "1: {id} is held\n{said}");
-            assert!(was.fails || was.done <= *at, "7: {id} is being made\n{said}");
-            let mark = parse_stamp(was.tag("backstay-expire"));
-            let grace = SignedDuration::from_hours(i64::try_from(self.shortest_grace).expect("a short grace"));
-            assert!(mark.is_some_and(|mark| mark + grace <= *at), "3: {id} was not marked for long enough\n{said}");
-            assert!(at.duration_since(was.created) >= grace, "14: {id} is too young\n{said}");
-            let is_declared = self.town.clusters.iter().any(|c| c.uid() == uid && c.is_declared);
-            assert!(is_declared, "16: {uid} is not declared\n{said}");
+    /// Judges what one run did at all sites.
+    pub(crate) fn judge(&self, deeds: &[Vec<Deed>], memory: &mut Memory) {
+        memory.note(self.town);
+        for (site, deeds) in deeds.iter().enumerate() {
+            for deed in deeds {
+                match deed {
+                    Deed::Marked { id, at, was } => self.judge_mark(site, id, *at, was, memory),
+                    Deed::Deleted { id, at, was, before } => self.judge_delete(site, id, *at, was, before, memory),
+                    Deed::Created
+                    | Deed::Copied
+                    | Deed::Mended
+                    | Deed::Adopted
+                    | Deed::Locked
+                    | Deed::Revived => {}
+                }
+            }
         }
-        assert!(deletes.is_empty() || !said.contains("could not be read"), "4: a site was not read\n{said}");
-        for cluster in self.town.clusters.iter().filter(|cluster| cluster.site == site) {
-            self.judge_floor(&cluster.uid(), &self.town.policies[cluster.policy], before, after);
-            self.judge_parts(&cluster.uid(), after);
+        for cluster in &self.town.clusters {
+            self.judge_floor(cluster);
+            for site in 0..self.after.len() {
+                self.judge_parts(&cluster.uid(), site);
+            }
+            self.judge_rate(cluster, memory);
         }
     }
 
-    /// 2: the floor stands, and the newest survives. What is restorable only since the run cannot count for it.
-    fn judge_floor(&self, uid: &str, policy: &Policy, before: &World, after: &World) {
-        let mut then = before.clone();
+    /// The declared cluster of what is to go. 16: nothing goes whose cluster is not declared.
+    fn cluster_of(&self, id: &str, was: &Snapshot) -> &Cluster {
+        let uid = was.tag("backstay-cluster");
+        let cluster = self.town.cluster(uid).filter(|cluster| cluster.is_declared);
+        cluster.unwrap_or_else(|| panic!("16: {id} is of {uid}, which is not declared\n{}", self.said))
+    }
+
+    fn grace(&self, cluster: &Cluster, site: usize) -> u64 {
+        let retentions = self.town.retentions(cluster, site);
+        retentions.iter().map(|retention| retention.grace_hours).min().unwrap_or(0)
+    }
+
+    fn judge_mark(&self, site: usize, id: &str, _at: Timestamp, was: &Snapshot, memory: &mut Memory) {
+        let said = self.said;
+        assert!(was.is_ours(), "5: {id} is marked, and is not ours\n{said}");
+        let cluster = self.cluster_of(id, was);
+        self.judge_view(cluster, site, id);
+        memory.graces.insert((site, id.to_owned()), self.grace(cluster, site));
+    }
+
+    /// 4: home, the copy sites and the site itself were all read.
+    fn judge_view(&self, cluster: &Cluster, site: usize, id: &str) {
+        let copies = self.town.policy_of(cluster).copies.iter().map(|copy| copy.site);
+        for place in [site, cluster.site].into_iter().chain(copies) {
+            let unread = format!("{} could not be read", self.town.sites[place].name);
+            assert!(!self.looked.contains(&unread), "4: {id} goes, though {unread}\n{}", self.said);
+        }
+    }
+
+    fn judge_delete(
+        &self,
+        site: usize,
+        id: &str,
+        at: Timestamp,
+        was: &Snapshot,
+        before: &World,
+        memory: &mut Memory,
+    ) {
+        let said = self.said;
+        assert!(was.is_ours(), "5: {id} is not ours\n{said}");
+        let cluster = self.cluster_of(id, was);
+        assert!(!was.is_held(), "1: {id} is held\n{said}");
+        assert!(was.locked_until.is_none_or(|until| until <= at), "3: {id} is locked\n{said}");
+        assert!(was.fails || was.done <= at, "7: {id} is being made\n{said}");
+        self.judge_view(cluster, site, id);
+        let grace = self.grace(cluster, site);
+        let marked_with = memory.graces.get(&(site, id.to_owned())).copied().unwrap_or(u64::MAX);
+        let is_ripe = was.marked.is_some_and(|marked| marked + hours(grace.max(marked_with)) <= at);
+        assert!(is_ripe, "3: {id} was not marked for {grace} h and {marked_with} h: {:?}\n{said}", was.marked);
+        assert!(at.duration_since(was.created) >= hours(grace), "14: {id} is too young\n{said}");
+        let name = was.point_name();
+        let points = before.points(&cluster.uid(), at);
+        match points.iter().find(|point| point.name == name) {
+            Some(point) => self.judge_point(cluster, site, at, point, &points),
+            None => assert!(at.duration_since(was.created) >= DAY, "7: {id} may still become a point\n{said}"),
+        }
+        let gone = (at, cluster.uid(), site, name);
+        if !memory.gone.iter().any(|(_, uid, place, point)| (uid, *place, point) == (&gone.1, gone.2, &gone.3)) {
+            memory.gone.push(gone);
+        }
+    }
+
+    /// 1, 13, 25: no rule of its place wants a point that goes, and neither does a copy site that lacks it.
+    fn judge_point(&self, cluster: &Cluster, site: usize, at: Timestamp, point: &Point, there: &[Point]) {
+        let (said, policy) = (self.said, self.town.policy_of(cluster));
+        for rules in self.town.retentions(cluster, site) {
+            if cluster.is_retired {
+                let span = naive::span(policy, rules);
+                let age = at.duration_since(point.youngest);
+                assert!(age > span, "1: {point:?} of a retired cluster is {age:#} old, not {span:#}\n{said}");
+            } else {
+                let kept = naive::kept(there, rules, &cluster.system(), at);
+                assert!(!kept.contains(&point.name), "1: {point:?} is kept by {rules:?}\n{there:#?}\n{said}");
+            }
+        }
+        if cluster.is_retired || self.town.sites[cluster.site].places_at_creation() {
+            return;
+        }
+        for copy in policy.copies.iter().filter(|copy| copy.site != site) {
+            let copied = self.seen_at(copy.site, &cluster.uid());
+            let mut all = copied.clone();
+            all.extend(there.iter().filter(|p| !copied.iter().any(|other| other.name == p.name)).cloned());
+            // A copy is as old as its cut.
+            for point in &mut all {
+                point.youngest = point.cut;
+            }
+            let wanted = naive::kept(&all, &copy.retention, &cluster.system(), at);
+            let has_it = copied.iter().any(|other| other.name == point.name);
+            assert!(
+                has_it || point.is_held || !wanted.contains(&point.name),
+                "25: {point:?} goes, and its copy site lacks it\n{said}"
+            );
+        }
+    }
+
+    /// What could be restored from a site during the run.
+    fn seen_at(&self, site: usize, uid: &str) -> Vec<Point> {
+        let now = self.after[site].now;
+        let mut points = self.after[site].points(uid, now);
+        for point in self.before[site].points(uid, now) {
+            if !points.iter().any(|other| other.name == point.name) {
+                points.push(point);
+            }
+        }
+        points
+    }
+
+    /// 2: the floor stands over all places, and the newest point survives. What is restorable only since the run cannot count
+    /// for it. Only a retirement may take away more.
+    fn judge_floor(&self, cluster: &Cluster) {
+        if cluster.is_retired && cluster.is_declared {
+            return;
+        }
+        let uid = cluster.uid();
         // A point that became ready between the two instants was not deleted by anyone.
-        then.now = after.now;
-        let then = then.restorable(uid, self.garbage);
-        let left = after.restorable(uid, self.garbage);
-        let floor = usize::try_from(policy.minimum_redundancy).expect("a small number").min(then.len());
-        assert!(left.len() >= floor, "2: {uid} has {} points, its floor is {floor}\n{}", left.len(), self.said);
-        if let Some(newest) = then.last() {
-            assert!(left.contains(newest), "2: {uid} lost its newest point {newest:?}\n{}", self.said);
+        let distinct = |worlds: &[World]| -> BTreeMap<PointName, Point> {
+            let now = |site: usize| self.after[site].now;
+            let all = worlds.iter().enumerate().flat_map(|(site, world)| world.points(&uid, now(site)));
+            all.map(|point| (point.name.clone(), point)).collect()
+        };
+        let (then, left) = (distinct(self.before), distinct(self.after));
+        let of_system = |points: &BTreeMap<PointName, Point>| {
+            let current = points.values().filter(|point| point.system == cluster.system());
+            current.map(|point| &point.slot).collect::<BTreeSet<_>>().len()
+        };
+        let policy = self.town.policy_of(cluster);
+        let floor = usize::try_from(policy.retention.minimum_redundancy).expect("small").min(of_system(&then));
+        let standing = of_system(&left);
+        assert!(standing >= floor, "2: {uid} has {standing} points, its floor is {floor}\n{}", self.said);
+        if let Some(newest) = then.values().max_by_key(|point| (point.cut, &point.name)) {
+            assert!(left.contains_key(&newest.name), "2: {uid} lost its newest point {newest:?}\n{}", self.said);
         }
     }
 
     /// 8: no part twice within one attempt.
-    fn judge_parts(&self, uid: &str, world: &World) {
+    fn judge_parts(&self, uid: &str, site: usize) {
         let mut seen = BTreeSet::new();
-        for (id, snapshot) in &world.snapshots {
-            let is_sealed = snapshot.tag("backstay-cluster") == uid && !snapshot.tag("backstay-seal-2").is_empty();
-            if is_sealed && !self.garbage.contains(id) {
-                let intent = snapshot.tag("backstay-intent");
-                assert!(seen.insert(intent.to_owned()), "8: a part of {uid} twice: {id}\n{}", self.said);
-            }
+        for (id, snapshot) in self.after[site].parts_of(uid).filter(|(_, snapshot)| snapshot.is_a_part()) {
+            let intent = snapshot.tag("backstay-intent");
+            assert!(seen.insert(intent.to_owned()), "8: a part of {uid} twice: {id}\n{}", self.said);
         }
     }
-}
 
-/// Reads `20261123t080000z`.
-fn parse_stamp(text: &str) -> Option<Timestamp> {
-    let (date, time) = text.split_once('t')?;
-    let iso = format!(
-        "{}-{}-{}T{}:{}:{}Z",
-        date.get(..4)?,
-        date.get(4..6)?,
-        date.get(6..8)?,
-        time.get(..2)?,
-        time.get(2..4)?,
-        time.get(4..6)?
-    );
-    iso.parse().ok()
+    /// 18: in any 24 hours at most five that the documents or a stranger brought about go of a cluster, and besides them at
+    /// most twice the slots that fell due during the past grace plus one day, and the ten that are always allowed.
+    fn judge_rate(&self, cluster: &Cluster, memory: &Memory) {
+        let uid = cluster.uid();
+        let of_cluster: Vec<Timestamp> =
+            memory.gone.iter().filter(|(_, other, ..)| *other == uid).map(|(at, ..)| *at).collect();
+        let due = |uid: &str| {
+            let (grace, every) = memory.extremes[uid];
+            usize::try_from(2 * ((grace + 24) / every + 1)).expect("a small number")
+        };
+        let all_due: usize = self.town.clusters.iter().map(|cluster| due(&cluster.uid())).sum::<usize>().max(10);
+        let within = |all: &[Timestamp], end: Timestamp| all.iter().filter(|at| **at > end - DAY && **at <= end).count();
+        for end in &of_cluster {
+            let count = within(&of_cluster, *end);
+            assert!(count <= 5 + all_due, "18: {count} points of {uid} went in a day\n{}", self.said);
+        }
+        let all: Vec<Timestamp> = memory.gone.iter().map(|(at, ..)| *at).collect();
+        for end in &all {
+            let count = within(&all, *end);
+            assert!(count <= 10 + all_due, "18: {count} points went in a day\n{}", self.said);
+        }
+    }
 }

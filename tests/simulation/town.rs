@@ -1,18 +1,49 @@
-//! A fleet drawn by lot, and its documents.
+//! A fleet drawn by lot: what is declared, and what goes wrong at the sites.
 
 use crate::chance::Chance;
-use crate::life::START;
-use std::fmt::Write as _;
-use std::fs;
-use std::path::Path;
 
 /// Whose rules the sites follow.
-const PROFILES: [&str; 1] = ["aws"];
+const PROFILES: [&str; 4] = ["aws", "azure", "gcp", "alibaba"];
+
+/// How many policies the clusters of a site choose from.
+pub(crate) const POLICIES: usize = 2;
+
+/// What goes wrong with which calls.
+const FAULTS: [(&str, &str); 27] = [
+    ("any", "unavailable"),
+    ("any", "throttled"),
+    ("list-snapshots", "unavailable"),
+    ("list-snapshots", "throttled"),
+    ("list-snapshots", "denied"),
+    ("list-snapshots", "stale"),
+    ("list-snapshots", "reordered"),
+    ("list-instances", "unavailable"),
+    ("list-instances", "denied"),
+    ("describe", "unavailable"),
+    ("describe", "denied"),
+    ("describe", "stale"),
+    ("create", "denied"),
+    ("create", "throttled"),
+    ("create", "lost-response"),
+    ("create", "repeated"),
+    ("create", "fails-later"),
+    ("create", "stuck"),
+    ("create", "slow"),
+    ("tag", "lost-response"),
+    ("tag", "throttled"),
+    ("tag", "repeated"),
+    ("tag", "denied"),
+    ("delete", "lost-response"),
+    ("delete", "unavailable"),
+    ("delete", "repeated"),
+    ("delete", "denied"),
+];
 
 /// What is declared, and what goes wrong at the sites.
 #[derive(Debug, Clone)]
 pub(crate) struct Town {
     pub(crate) sites: Vec<Site>,
+    /// [`POLICIES`] of each site, one site after the other.
     pub(crate) policies: Vec<Policy>,
     pub(crate) clusters: Vec<Cluster>,
 }
@@ -22,28 +53,63 @@ pub(crate) struct Site {
     pub(crate) name: String,
     pub(crate) profile: &'static str,
     pub(crate) page_size: u64,
-    /// Each as the site document writes it.
-    pub(crate) faults: Vec<String>,
+    pub(crate) faults: Vec<Fault>,
+    /// How far its clock is ahead.
+    pub(crate) skew: Option<&'static str>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Fault {
+    pub(crate) call: &'static str,
+    pub(crate) fail: &'static str,
+    pub(crate) percent: u64,
 }
 
 #[derive(Debug, Clone)]
 pub(crate) struct Policy {
     pub(crate) every_hours: u64,
+    /// Over how much of the interval the clusters spread; all of it unless it is said.
+    pub(crate) spread_hours: Option<u64>,
+    pub(crate) consistency: &'static str,
+    pub(crate) source: &'static str,
+    pub(crate) retention: Retention,
+    pub(crate) copies: Vec<Copy>,
+    pub(crate) lock: Option<Lock>,
+}
+
+/// Which points live at a place.
+#[derive(Debug, Clone)]
+pub(crate) struct Retention {
     pub(crate) window_hours: u64,
     pub(crate) last: u64,
     pub(crate) daily: u64,
     pub(crate) minimum_redundancy: u64,
     pub(crate) grace_hours: u64,
-    pub(crate) consistency: &'static str,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Copy {
+    pub(crate) site: usize,
+    pub(crate) retention: Retention,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Lock {
+    pub(crate) mode: &'static str,
+    pub(crate) hours: u64,
 }
 
 #[derive(Debug, Clone)]
 pub(crate) struct Cluster {
     pub(crate) number: usize,
     pub(crate) site: usize,
+    /// Which of its site's policies.
     pub(crate) policy: usize,
+    /// How often its system identifier changed.
+    pub(crate) upgrades: usize,
     /// Whether its document is there.
     pub(crate) is_declared: bool,
+    pub(crate) is_retired: bool,
 }
 
 impl Cluster {
@@ -51,141 +117,189 @@ impl Cluster {
         format!("uid-{}", self.number)
     }
 
+    /// Its two machines: others at each site.
     pub(crate) fn instances(&self) -> [String; 2] {
-        [format!("i-{}-0", self.number), format!("i-{}-1", self.number)]
+        [0, 1].map(|node| format!("i-{}-{}-{node}", self.site, self.number))
+    }
+
+    pub(crate) fn system(&self) -> String {
+        format!("73000000000000{:03}{:02}", self.number, self.upgrades)
+    }
+}
+
+impl Site {
+    /// Whether all disks of a machine can be cut at one instant.
+    fn has_groups(&self) -> bool {
+        matches!(self.profile, "aws" | "alibaba")
+    }
+
+    /// Whether there is one object for a point, and no copy of it.
+    pub(crate) fn places_at_creation(&self) -> bool {
+        self.profile == "gcp"
+    }
+
+    fn lock_modes(&self) -> &'static [&'static str] {
+        match self.profile {
+            "gcp" => &[],
+            "alibaba" => &["compliance"],
+            _ => &["governance", "compliance"],
+        }
+    }
+
+    /// Draws what goes wrong for a while.
+    pub(crate) fn break_somehow(&mut self, chance: &mut Chance) {
+        self.faults.clear();
+        self.skew = None;
+        if chance.happens(40) {
+            for _ in 0..1 + chance.below(2) {
+                let (call, fail) = chance.one_of(&FAULTS);
+                self.faults.push(Fault { call, fail, percent: chance.one_of(&[25, 50, 100]) });
+            }
+        }
+        if chance.happens(4) {
+            self.skew = Some(chance.one_of(&["7m", "-7m", "2m"]));
+        }
+    }
+}
+
+impl Retention {
+    fn draw(chance: &mut Chance) -> Self {
+        Self {
+            window_hours: chance.one_of(&[0, 12, 48]),
+            last: 1 + chance.below(3),
+            daily: chance.below(4),
+            minimum_redundancy: 1 + chance.below(3),
+            grace_hours: chance.one_of(&[6, 12, 36]),
+        }
     }
 }
 
 impl Policy {
-    pub(crate) fn draw(chance: &mut Chance, can_crash: bool) -> Self {
+    /// A policy for the clusters of a site, such as its cloud can honour.
+    pub(crate) fn draw(chance: &mut Chance, sites: &[Site], home: usize) -> Self {
+        let site = &sites[home];
+        let every_hours = chance.one_of(&[4, 8, 24]);
+        let others: Vec<usize> =
+            (0..sites.len()).filter(|other| *other != home && sites[*other].profile == site.profile).collect();
+        let copies = if others.is_empty() || chance.happens(25) {
+            Vec::new()
+        } else {
+            // A copy's retention that is silent on the window has the policy's.
+            let window_hours = chance.one_of(&[12, 48]);
+            let retention = Retention { window_hours, ..Retention::draw(chance) };
+            vec![Copy { site: chance.one_of(&others), retention }]
+        };
+        let modes = site.lock_modes();
+        let lock = (!modes.is_empty() && chance.happens(30))
+            .then(|| Lock { mode: chance.one_of(modes), hours: chance.one_of(&[6, 30]) });
         Self {
-            every_hours: chance.one_of(&[4, 8, 24]),
-            window_hours: chance.one_of(&[0, 12, 48]),
-            last: 1 + chance.below(4),
-            daily: chance.below(4),
-            minimum_redundancy: 1 + chance.below(3),
-            grace_hours: chance.one_of(&[12, 24, 72]),
-            consistency: if can_crash { chance.one_of(&["application", "crash"]) } else { "application" },
+            every_hours,
+            spread_hours: chance.one_of(&[None, Some(1), Some(4)]),
+            consistency: if site.has_groups() { chance.one_of(&["application", "crash"]) } else { "application" },
+            source: chance.one_of(&["prefer-standby", "prefer-standby", "primary"]),
+            retention: Retention::draw(chance),
+            copies,
+            lock,
         }
     }
 }
 
 impl Town {
     pub(crate) fn draw(chance: &mut Chance) -> Self {
-        let sites: Vec<Site> = (0..1 + chance.below(2))
-            .map(|number| Site {
-                name: format!("site-{number}"),
-                profile: chance.one_of(&PROFILES),
-                page_size: 2 + chance.below(6),
-                faults: Vec::new(),
-            })
-            .collect();
-        let can_crash = sites.iter().all(|site| site.profile == "aws");
-        let policies = (0..2).map(|_| Policy::draw(chance, can_crash)).collect();
-        let clusters = (0..2 + chance.below(3))
+        let mut sites: Vec<Site> = Vec::new();
+        for number in 0..1 + chance.below(4) {
+            // Copies go between sites of one kind: often there is a second one.
+            let profile = match sites.last() {
+                Some(last) if chance.happens(50) => last.profile,
+                Some(_) | None => chance.one_of(&PROFILES),
+            };
+            let page_size = 2 + chance.below(6);
+            sites.push(Site { name: format!("site-{number}"), profile, page_size, faults: Vec::new(), skew: None });
+        }
+        Self::of(chance, sites)
+    }
+
+    /// Policies and clusters for these sites.
+    pub(crate) fn of(chance: &mut Chance, sites: Vec<Site>) -> Self {
+        let homes = (0..sites.len()).flat_map(|home| [home; POLICIES]);
+        let policies = homes.map(|home| Policy::draw(chance, &sites, home)).collect();
+        let clusters = (0..2 + index(chance, 2))
             .map(|number| Cluster {
-                number: usize::try_from(number).expect("a small number"),
-                site: usize::try_from(chance.below(sites.len() as u64)).expect("a small number"),
-                policy: usize::try_from(chance.below(2)).expect("there are two"),
+                number,
+                site: index(chance, sites.len()),
+                policy: index(chance, POLICIES),
+                upgrades: 0,
                 is_declared: true,
+                is_retired: false,
             })
             .collect();
         Self { sites, policies, clusters }
     }
 
-    /// Writes every document anew.
-    pub(crate) fn write(&self, directory: &Path) {
-        let put = |path: &str, text: &str| {
-            let path = directory.join(path);
-            fs::create_dir_all(path.parent().expect("a file lies in a directory")).expect("it can be made");
-            fs::write(path, text).expect("it can be written");
-        };
-        let mut fleet = document("Fleet", "town") + "spec: {}\n";
-        for (number, site) in self.sites.iter().enumerate() {
-            fleet += "---\n";
-            fleet += &document("Site", &site.name);
-            writeln!(
-                fleet,
-                "spec:\n  provider: sim\n  profile: {}\n  seed: {number}\n  world: fleet/worlds/{}.yaml\n  clock: \
-                 virtual\n  pageSize: {}",
-                site.profile, site.name, site.page_size
-            )
-            .expect("texts take all");
-            if !site.faults.is_empty() {
-                fleet += "  faults:\n";
-            }
-            for fault in &site.faults {
-                writeln!(fleet, "    - {fault}").expect("texts take all");
-            }
-            put(&format!("fleet/worlds/{}.yaml", site.name), &self.world(number));
+    pub(crate) fn policy_of(&self, cluster: &Cluster) -> &Policy {
+        &self.policies[cluster.site * POLICIES + cluster.policy]
+    }
+
+    /// The cluster of a uid.
+    pub(crate) fn cluster(&self, uid: &str) -> Option<&Cluster> {
+        self.clusters.iter().find(|cluster| cluster.uid() == uid)
+    }
+
+    /// Every retention by which points of a cluster live at a site. At a site that is none of its places any more, its
+    /// policy's own holds.
+    pub(crate) fn retentions(&self, cluster: &Cluster, site: usize) -> Vec<&Retention> {
+        let policy = self.policy_of(cluster);
+        if site != cluster.site
+            && let Some(copy) = policy.copies.iter().find(|copy| copy.site == site)
+        {
+            return vec![&copy.retention];
         }
-        put("fleet/fleet.yaml", &fleet);
-        for (number, policy) in self.policies.iter().enumerate() {
-            put(&format!("policies/{number}.yaml"), &policy.document(number));
+        let is_placed = site == cluster.site && self.sites[site].places_at_creation();
+        let placed = policy.copies.iter().filter(|_| is_placed).map(|copy| &copy.retention);
+        std::iter::once(&policy.retention).chain(placed).collect()
+    }
+
+    /// Changes what is declared, now and then; tells what changed.
+    pub(crate) fn change(&mut self, chance: &mut Chance) -> Vec<&'static str> {
+        let mut changed = Vec::new();
+        if chance.happens(20) {
+            let which = index(chance, self.policies.len());
+            self.policies[which] = Policy::draw(chance, &self.sites, which / POLICIES);
+            changed.push("policy");
         }
-        for cluster in &self.clusters {
-            let path = format!("fleet/clusters/{}.yaml", cluster.number);
-            if cluster.is_declared {
-                put(&path, &self.cluster(cluster));
-            } else {
-                let path = directory.join(path);
-                if path.exists() {
-                    fs::remove_file(path).expect("it can be removed");
+        if chance.happens(35) {
+            let which = index(chance, self.clusters.len());
+            let sites = self.sites.len();
+            let cluster = &mut self.clusters[which];
+            match chance.below(5) {
+                0 => {
+                    cluster.is_declared = !cluster.is_declared;
+                    changed.push(if cluster.is_declared { "comes back" } else { "removed" });
+                }
+                1 => {
+                    cluster.is_retired = !cluster.is_retired;
+                    changed.push(if cluster.is_retired { "retired" } else { "unretired" });
+                }
+                2 => {
+                    cluster.upgrades += 1;
+                    changed.push("upgraded");
+                }
+                3 => {
+                    cluster.policy = index(chance, POLICIES);
+                    changed.push("another policy");
+                }
+                _ => {
+                    cluster.site = index(chance, sites);
+                    changed.push("moved");
                 }
             }
         }
-    }
-
-    fn cluster(&self, cluster: &Cluster) -> String {
-        let [primary, standby] = cluster.instances();
-        document("Cluster", &format!("c-{}", cluster.number))
-            + &format!(
-                "spec:\n  uid: {}\n  site: {}\n  policy: p-{}\n  nodes:\n    - {{ name: n0, role: postgres, instance: \
-                 {primary} }}\n    - {{ name: n1, role: postgres, instance: {standby} }}\n",
-                cluster.uid(),
-                self.sites[cluster.site].name,
-                cluster.policy
-            )
-    }
-
-    fn world(&self, site: usize) -> String {
-        let mut text = document("World", &self.sites[site].name);
-        writeln!(text, "spec:\n  start: {START}\n  account: \"00000000000{site}\"\n  instances:")
-            .expect("texts take all");
-        let mut any = false;
-        for cluster in self.clusters.iter().filter(|cluster| cluster.site == site) {
-            any = true;
-            for (instance, role) in cluster.instances().iter().zip(["primary", "standby"]) {
-                writeln!(
-                    text,
-                    "    - id: {instance}\n      postgres: {{ role: {role}, system: \"730000000000000000{}\" }}\n      \
-                     disks: [ {{ id: vol-{instance}-d, role: data, sizeGiB: 4 }}, {{ id: vol-{instance}-w, role: wal, \
-                     sizeGiB: 1 }} ]",
-                    cluster.number
-                )
-                .expect("texts take all");
-            }
-        }
-        if !any {
-            text = text.replace("  instances:\n", "  instances: []\n");
-        }
-        text
+        changed
     }
 }
 
-impl Policy {
-    fn document(&self, number: usize) -> String {
-        let Self { every_hours, window_hours, last, daily, minimum_redundancy, grace_hours, consistency } = self;
-        let window = if *window_hours == 0 { String::new() } else { format!("recoveryWindow: {window_hours}h, ") };
-        document("BackupPolicy", &format!("p-{number}"))
-            + &format!(
-                "spec:\n  schedule: {{ every: {every_hours}h }}\n  source: prefer-standby\n  consistency: \
-                 {consistency}\n  retention: {{ {window}keep: {{ last: {last}, daily: {daily} }}, minimumRedundancy: \
-                 {minimum_redundancy}, grace: {grace_hours}h }}\n"
-            )
-    }
-}
-
-fn document(kind: &str, name: &str) -> String {
-    format!("apiVersion: backstay.dev/v1\nkind: {kind}\nmetadata: {{ name: {name} }}\n")
+/// A place in a list of this length.
+pub(crate) fn index(chance: &mut Chance, length: usize) -> usize {
+    let bound = u64::try_from(length).expect("a short list");
+    usize::try_from(chance.below(bound)).expect("below the length")
 }

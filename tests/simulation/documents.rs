@@ -1,0 +1,129 @@
+//! The documents of a fleet, as its owners would write them.
+
+use crate::life::START;
+use crate::town::{Cluster, POLICIES, Policy, Retention, Site, Town};
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+
+impl Town {
+    /// Writes every document anew.
+    pub(crate) fn write(&self, directory: &Path) {
+        let put = |path: &str, text: &str| {
+            let path = directory.join(path);
+            fs::create_dir_all(path.parent().expect("a file lies in a directory")).expect("it can be made");
+            fs::write(path, text).expect("it can be written");
+        };
+        let mut fleet = document("Fleet", "town") + "spec: {}\n";
+        for (number, site) in self.sites.iter().enumerate() {
+            fleet += &site.document(number);
+            put(&format!("fleet/worlds/{}.yaml", site.name), &self.world(number));
+        }
+        put("fleet/fleet.yaml", &fleet);
+        for (number, policy) in self.policies.iter().enumerate() {
+            put(&format!("policies/{number}.yaml"), &self.policy(policy, number));
+        }
+        for cluster in &self.clusters {
+            let path = format!("fleet/clusters/{}.yaml", cluster.number);
+            if cluster.is_declared {
+                put(&path, &self.declared(cluster));
+            } else {
+                let path = directory.join(path);
+                if path.exists() {
+                    fs::remove_file(path).expect("it can be removed");
+                }
+            }
+        }
+    }
+
+    fn declared(&self, cluster: &Cluster) -> String {
+        let [primary, standby] = cluster.instances();
+        let retire = if cluster.is_retired { "  retire: true\n" } else { "" };
+        document("Cluster", &format!("c-{}", cluster.number))
+            + &format!(
+                "spec:\n  uid: {}\n  site: {}\n  policy: p-{}\n{retire}  nodes:\n    - {{ name: n0, role: postgres, \
+                 instance: {primary} }}\n    - {{ name: n1, role: postgres, instance: {standby} }}\n",
+                cluster.uid(),
+                self.sites[cluster.site].name,
+                cluster.site * POLICIES + cluster.policy
+            )
+    }
+
+    fn world(&self, site: usize) -> String {
+        let mut text = document("World", &self.sites[site].name);
+        write!(text, "spec:\n  start: {START}\n  account: \"00000000000{site}\"\n  instances:").expect("texts take all");
+        let here: Vec<&Cluster> = self.clusters.iter().filter(|cluster| cluster.site == site).collect();
+        text += if here.is_empty() { " []\n" } else { "\n" };
+        for cluster in here {
+            for (instance, role) in cluster.instances().iter().zip(["primary", "standby"]) {
+                writeln!(
+                    text,
+                    "    - id: {instance}\n      postgres: {{ role: {role}, system: \"{}\" }}\n      disks: [ {{ id: \
+                     vol-{instance}-d, role: data, sizeGiB: 4 }}, {{ id: vol-{instance}-w, role: wal, sizeGiB: 1 }} ]",
+                    cluster.system()
+                )
+                .expect("texts take all");
+            }
+        }
+        text
+    }
+
+    fn policy(&self, policy: &Policy, number: usize) -> String {
+        let Policy { every_hours, spread_hours, consistency, source, retention, copies, lock } = policy;
+        let spread = spread_hours.map_or_else(String::new, |hours| format!(", spread: {hours}h"));
+        let mut text = document("BackupPolicy", &format!("p-{number}"))
+            + &format!(
+                "spec:\n  schedule: {{ every: {every_hours}h{spread} }}\n  source: {source}\n  consistency: \
+                 {consistency}\n  retention: {}\n",
+                retention.document()
+            );
+        for copy in copies {
+            let site = &self.sites[copy.site].name;
+            writeln!(text, "  copies: [ {{ site: {site}, retention: {} }} ]", copy.retention.document())
+                .expect("texts take all");
+        }
+        if let Some(lock) = lock {
+            writeln!(text, "  lock: {{ mode: {}, for: {}h }}", lock.mode, lock.hours).expect("texts take all");
+        }
+        text
+    }
+}
+
+impl Site {
+    fn document(&self, number: usize) -> String {
+        let Self { name, profile, page_size, faults, skew } = self;
+        let mut text = "---\n".to_owned() + &document("Site", name);
+        write!(
+            text,
+            "spec:\n  provider: sim\n  profile: {profile}\n  seed: {number}\n  world: fleet/worlds/{name}.yaml\n  clock: \
+             virtual\n  pageSize: {page_size}\n"
+        )
+        .expect("texts take all");
+        if let Some(skew) = skew {
+            writeln!(text, "  clockSkew: {skew}").expect("texts take all");
+        }
+        if !faults.is_empty() {
+            text += "  faults:\n";
+        }
+        for fault in faults {
+            let (call, fail, percent) = (fault.call, fault.fail, fault.percent);
+            writeln!(text, "    - {{ call: {call}, fail: {fail}, percent: {percent} }}").expect("texts take all");
+        }
+        text
+    }
+}
+
+impl Retention {
+    fn document(&self) -> String {
+        let Self { window_hours, last, daily, minimum_redundancy, grace_hours } = self;
+        let window = if *window_hours == 0 { String::new() } else { format!("recoveryWindow: {window_hours}h, ") };
+        format!(
+            "{{ {window}keep: {{ last: {last}, daily: {daily} }}, minimumRedundancy: {minimum_redundancy}, grace: \
+             {grace_hours}h }}"
+        )
+    }
+}
+
+fn document(kind: &str, name: &str) -> String {
+    format!("apiVersion: backstay.dev/v1\nkind: {kind}\nmetadata: {{ name: {name} }}\n")
+}

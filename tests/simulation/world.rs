@@ -1,0 +1,295 @@
+//! One site, folded from its effects.
+
+use jiff::Timestamp;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{Read as _, Seek as _, SeekFrom};
+use std::path::Path;
+
+/// How one of our tags begins.
+const OURS: &str = "backstay-";
+pub(crate) const EXPIRE: &str = "backstay-expire";
+pub(crate) const HOLD: &str = "backstay-hold";
+
+/// What a part is called that belongs to no point.
+const LEFTOVER: &str = "unfinished-1of1";
+
+type Tags = BTreeMap<String, String>;
+
+/// A snapshot as its site's effects tell it.
+#[derive(Debug, Clone)]
+pub(crate) struct Snapshot {
+    pub(crate) created: Timestamp,
+    pub(crate) done: Timestamp,
+    pub(crate) fails: bool,
+    pub(crate) locked_until: Option<Timestamp>,
+    /// Whether somebody else made it.
+    is_foreign: bool,
+    pub(crate) tags: Tags,
+    /// The tags that the seal covers, as they were when Backstay sealed it.
+    sealed: Option<Tags>,
+    /// When Backstay marked it, as long as the mark stands.
+    pub(crate) marked: Option<Timestamp>,
+}
+
+impl Snapshot {
+    pub(crate) fn tag(&self, key: &str) -> &str {
+        self.tags.get(key).map_or("", String::as_str)
+    }
+
+    /// Whether it is ours, as our seal says: somebody else neither made it nor changed what the seal covers.
+    pub(crate) fn is_ours(&self) -> bool {
+        !self.is_foreign && self.sealed.as_ref().is_some_and(|sealed| *sealed == covered(&self.tags))
+    }
+
+    /// Whether it is ours, and somebody changed what the seal covers.
+    fn is_tampered(&self) -> bool {
+        !self.is_foreign && self.sealed.is_some() && !self.is_ours()
+    }
+
+    /// Whether it is ours, and a part of a point.
+    pub(crate) fn is_a_part(&self) -> bool {
+        self.is_ours() && self.tag("backstay-part") != LEFTOVER
+    }
+
+    pub(crate) fn point_name(&self) -> PointName {
+        PointName { attempt: self.tag("backstay-point").to_owned(), class: self.tag("backstay-class").to_owned() }
+    }
+
+    pub(crate) fn is_locked(&self, now: Timestamp) -> bool {
+        self.locked_until.is_some_and(|until| now < until)
+    }
+
+    pub(crate) fn is_held(&self) -> bool {
+        self.tags.contains_key(HOLD)
+    }
+}
+
+/// What a seal covers, the seal itself included.
+fn covered(tags: &Tags) -> Tags {
+    let is_covered = |key: &&String| key.starts_with(OURS) && *key != EXPIRE && *key != HOLD;
+    tags.iter().filter(|(key, _)| is_covered(key)).map(|(key, value)| (key.clone(), value.clone())).collect()
+}
+
+/// What a point is called, wherever it lies.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct PointName {
+    attempt: String,
+    class: String,
+}
+
+/// A point that can be restored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Point {
+    pub(crate) name: PointName,
+    pub(crate) slot: String,
+    pub(crate) cut: Timestamp,
+    /// The later of the cut and the provider's creation times.
+    pub(crate) youngest: Timestamp,
+    pub(crate) system: String,
+    pub(crate) is_held: bool,
+    pub(crate) is_marked: bool,
+}
+
+/// What Backstay did.
+#[derive(Debug, Clone)]
+pub(crate) enum Deed {
+    Created,
+    Copied,
+    /// What a seal covers was put back.
+    Mended,
+    /// A snapshot with our intent only was sealed as a leftover.
+    Adopted,
+    Locked,
+    Revived,
+    Marked { id: String, at: Timestamp, was: Snapshot },
+    /// The world is as it was just before the run's first delete of this point.
+    Deleted { id: String, at: Timestamp, was: Snapshot, before: Box<World> },
+}
+
+/// One site, folded from its effects.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct World {
+    pub(crate) snapshots: BTreeMap<String, Snapshot>,
+    /// How many bytes of effects it was folded from.
+    read: u64,
+    /// The latest instant of an effect.
+    pub(crate) now: Timestamp,
+}
+
+fn instant(value: &Value) -> Timestamp {
+    value.as_str().and_then(|text| text.parse().ok()).expect("an effect's instant")
+}
+
+fn texts(value: &Value) -> Tags {
+    let pairs = value.as_object().into_iter().flatten();
+    pairs.map(|(key, value)| (key.clone(), value.as_str().unwrap_or_default().to_owned())).collect()
+}
+
+impl World {
+    /// Folds the effects that are new since the last time, and gives what was done: by us, or behind our back.
+    pub(crate) fn follow(&mut self, directory: &Path, site: &str, by_us: bool) -> Vec<Deed> {
+        let path = directory.join(format!(".backstay/sim/{site}/effects.jsonl"));
+        let mut text = String::new();
+        if let Ok(mut file) = std::fs::File::open(path) {
+            file.seek(SeekFrom::Start(self.read)).expect("the journal only grows");
+            file.read_to_string(&mut text).expect("the journal is text");
+        }
+        self.read += text.len() as u64;
+        let mut deeds = Vec::new();
+        let mut before: BTreeMap<(String, PointName), World> = BTreeMap::new();
+        for line in text.lines() {
+            let line: Value = serde_json::from_str(line).expect("a line of the journal");
+            let Some(effect) = line.get("effect").and_then(Value::as_object) else { continue };
+            let (kind, said) = effect.iter().next().expect("an effect");
+            if let Some(at) = said.get("at").or_else(|| said.get("to")) {
+                self.now = self.now.max(instant(at));
+            }
+            if kind == "deleted" && by_us {
+                let gone = &self.snapshots[said["id"].as_str().expect("an id")];
+                before.entry((gone.tag("backstay-cluster").to_owned(), gone.point_name())).or_insert_with(|| self.clone());
+            }
+            self.fold(kind, said, by_us, &mut deeds, &before);
+        }
+        deeds
+    }
+
+    fn fold(
+        &mut self,
+        kind: &str,
+        said: &Value,
+        by_us: bool,
+        deeds: &mut Vec<Deed>,
+        before: &BTreeMap<(String, PointName), World>,
+    ) {
+        let id = said["id"].as_str().unwrap_or_default().to_owned();
+        match kind {
+            "snapshots-created" => {
+                for made in said["snapshots"].as_array().expect("snapshots") {
+                    self.create(made, by_us);
+                    deeds.push(if made.get("copied").is_some() { Deed::Copied } else { Deed::Created });
+                }
+            }
+            "tagged" => {
+                let at = instant(&said["at"]);
+                let snapshot = self.snapshots.get_mut(&id).expect("it exists");
+                deeds.extend(tag(&id, snapshot, &texts(&said["tags"]), at, by_us));
+            }
+            "untagged" => {
+                let snapshot = self.snapshots.get_mut(&id).expect("it exists");
+                for key in said["keys"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+                    snapshot.tags.remove(key);
+                    if key == EXPIRE {
+                        snapshot.marked = None;
+                        deeds.push(Deed::Revived);
+                    }
+                }
+            }
+            "locked" => {
+                let snapshot = self.snapshots.get_mut(&id).expect("it exists");
+                snapshot.locked_until = Some(instant(&said["lock"]["until"]));
+                deeds.push(Deed::Locked);
+            }
+            "deleted" => {
+                let was = self.snapshots.remove(&id).expect("it exists");
+                if by_us {
+                    let before = &before[&(was.tag("backstay-cluster").to_owned(), was.point_name())];
+                    deeds.push(Deed::Deleted { id, at: instant(&said["at"]), was, before: Box::new(before.clone()) });
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn create(&mut self, made: &Value, by_us: bool) {
+        let snapshot = Snapshot {
+            created: instant(&made["created"]),
+            done: instant(&made["done"]),
+            fails: made.get("fails").is_some(),
+            locked_until: None,
+            is_foreign: !by_us,
+            tags: texts(&made["tags"]),
+            sealed: None,
+            marked: None,
+        };
+        self.now = self.now.max(snapshot.created);
+        self.snapshots.insert(made["id"].as_str().expect("an id").to_owned(), snapshot);
+    }
+
+    /// The points of a cluster that can be restored at an instant, oldest cut first.
+    pub(crate) fn points(&self, uid: &str, at: Timestamp) -> Vec<Point> {
+        let mut parts: BTreeMap<PointName, Vec<&Snapshot>> = BTreeMap::new();
+        for snapshot in self.snapshots.values() {
+            if snapshot.is_a_part() && snapshot.tag("backstay-cluster") == uid {
+                parts.entry(snapshot.point_name()).or_default().push(snapshot);
+            }
+        }
+        let mut points: Vec<Point> =
+            parts.into_iter().filter(|(_, parts)| is_whole(parts, at)).map(|(name, parts)| point(name, &parts)).collect();
+        points.sort_by_key(|point| (point.cut, point.name.clone()));
+        points
+    }
+
+    /// What says that it is of a cluster.
+    pub(crate) fn parts_of(&self, uid: &str) -> impl Iterator<Item = (&String, &Snapshot)> {
+        self.snapshots.iter().filter(move |(_, snapshot)| snapshot.tag("backstay-cluster") == uid)
+    }
+}
+
+/// What new tags mean.
+fn tag(id: &str, snapshot: &mut Snapshot, tags: &Tags, at: Timestamp, by_us: bool) -> Option<Deed> {
+    let was = snapshot.clone();
+    snapshot.tags.extend(tags.clone());
+    if !by_us {
+        if tags.contains_key(EXPIRE) {
+            snapshot.marked = None;
+        }
+        return None;
+    }
+    if tags.contains_key(EXPIRE) {
+        snapshot.marked = Some(at);
+        return Some(Deed::Marked { id: id.to_owned(), at, was });
+    }
+    if tags.contains_key("backstay-seal-2") && snapshot.sealed.is_none() {
+        snapshot.sealed = Some(covered(&snapshot.tags));
+        return (tags.get("backstay-part").map(String::as_str) == Some(LEFTOVER)).then_some(Deed::Adopted);
+    }
+    was.is_tampered().then_some(Deed::Mended)
+}
+
+fn is_whole(parts: &[&Snapshot], at: Timestamp) -> bool {
+    let names: BTreeSet<&str> = parts.iter().map(|part| part.tag("backstay-part")).collect();
+    let of = |name: &str| name.rsplit_once("of").and_then(|(_, of)| of.parse::<usize>().ok());
+    names.len() == parts.len()
+        && names.iter().all(|name| of(name) == Some(parts.len()))
+        && parts.iter().all(|part| part.done <= at && !part.fails)
+}
+
+fn point(name: PointName, parts: &[&Snapshot]) -> Point {
+    let first = parts[0];
+    let cut = parse_stamp(first.tag("backstay-cut")).expect("a sealed cut");
+    Point {
+        name,
+        slot: first.tag("backstay-slot").to_owned(),
+        cut,
+        youngest: parts.iter().map(|part| part.created).max().expect("a part").max(cut),
+        system: first.tag("backstay-system").to_owned(),
+        is_held: parts.iter().any(|part| part.is_held()),
+        is_marked: parts.iter().all(|part| part.marked.is_some()),
+    }
+}
+
+/// Reads `20261123t080000z`, and `20261123t080000-123456z`.
+fn parse_stamp(text: &str) -> Option<Timestamp> {
+    let (date, time) = text.split_once('t')?;
+    let iso = format!(
+        "{}-{}-{}T{}:{}:{}Z",
+        date.get(..4)?,
+        date.get(4..6)?,
+        date.get(6..8)?,
+        time.get(..2)?,
+        time.get(2..4)?,
+        time.get(4..6)?
+    );
+    iso.parse().ok()
+}
