@@ -13,9 +13,10 @@ use crate::observed::{Readiness, Snapshot};
 use crate::plan::{Action, MarkPoint, Reason, Repair, Retagged, TagPoint, WaitingFor};
 use crate::point::{PointState, RecoveryPoint};
 use crate::retention::{CurrentSystem, Judgement};
-use crate::tags::{self, Intent, PartName, PartRole};
+use crate::tags::{self, Intent, PartName, PartRole, PointKey};
 use crate::time::{Duration, about, parse_stamp, to_micros};
 use jiff::Timestamp;
+use std::collections::BTreeSet;
 
 /// No run still works on what is older than this.
 const QUIET: Duration = Duration::days(1);
@@ -37,7 +38,10 @@ pub(super) fn plan(
     }
     for place in &places.all {
         let Ok(seen) = place.seen else { continue };
-        let is_left = |point: &&RecoveryPoint<'_>| because(point).is_some() && !is_being_made(point);
+        let claimed = claimed_by_strangers(place, seen, outcome);
+        let is_left = |point: &&RecoveryPoint<'_>| {
+            because(point).is_some() && !is_being_made(point) && !claimed.contains(&point.key)
+        };
         let left: Vec<&RecoveryPoint<'_>> = seen.points().iter().filter(is_left).collect();
         if left.is_empty() {
             continue;
@@ -55,6 +59,24 @@ pub(super) fn plan(
             wait_once(subject, WaitingFor::NotSafe { because }, outcome);
         }
     }
+}
+
+/// The points of which a snapshot is there that is not believed, or is mended by this very plan: somebody changed its tags, and
+/// what is left of the point is not all that there is of it.
+fn claimed_by_strangers(place: &Place<'_>, seen: Seen<'_>, outcome: &Outcome) -> BTreeSet<PointKey> {
+    let strangers = seen.shelf.map_or(&[][..], |shelf| &shelf.strangers).iter();
+    let named = strangers.filter_map(|stranger| stranger.snapshot.tags.get(tags::POINT)?.parse().ok());
+    let here = outcome.changes.iter().filter(|change| change.site == *place.name);
+    let mended = here.filter_map(|change| match &change.action {
+        Action::Tag(tag) => (tag.repair == Repair::Restore).then_some(tag.point),
+        Action::Create(_)
+        | Action::Copy(_)
+        | Action::Lock(_)
+        | Action::Revive(_)
+        | Action::Expire(_)
+        | Action::Delete(_) => None,
+    });
+    named.chain(mended).collect()
 }
 
 /// Why what is left may not be touched at a place now.
@@ -140,7 +162,7 @@ fn adopt(
         !has_facts && (is_made_here || !matches!(place.kind, Kind::Home))
     };
     let is_leased = world.records().leases.contains_key(&subject.cluster.uid);
-    if is_leased || !is_quiet(point, as_of) || !point.unsealed.iter().all(|snapshot| is_ours(snapshot)) {
+    if is_leased || !is_quiet(point, as_of) || !point.unsealed.iter().all(is_ours) {
         return;
     }
     let youngest = all(point).map(|snapshot| snapshot.created).max().unwrap_or(as_of);
