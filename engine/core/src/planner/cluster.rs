@@ -1,6 +1,7 @@
 //! One cluster: the point that is due, and what a person should know.
 
-use super::{Holdings, Site, Subject, World, findings, leftovers, locks, places, removals, source, tags, waits};
+use super::places::Seen;
+use super::{Holdings, Subject, World, findings, leftovers, locks, places, removals, source, tags, waits};
 use crate::model::Cluster;
 use crate::plan::{Action, Cause, Change, CreatePoint, Finding, FindingKind, Reason, Waiting, WaitingFor};
 use crate::point::{PointState, RecoveryPoint};
@@ -80,7 +81,7 @@ pub(super) fn plan(subject: &Subject<'_>, world: &World<'_>, holdings: &Holdings
     for what in source::missing(cluster, home.site) {
         outcome.find(cluster, FindingKind::Missing { what });
     }
-    plan_create(subject, home.site, home.points(), home.shelf.map(|shelf| &shelf.attempts), as_of, &mut outcome);
+    plan_create(subject, world, home, as_of, &mut outcome);
     tags::plan(subject, world, &places, &mut outcome);
     removals::plan(subject, world, home.site, home.points(), as_of, &mut outcome);
     leftovers::plan(subject, world, &places, as_of, &mut outcome);
@@ -106,15 +107,9 @@ fn free_attempt(taken: &BTreeSet<u32>) -> u32 {
     if next <= PointKey::LAST_ATTEMPT { next } else { (1..).find(|n| !taken.contains(n)).unwrap_or(next) }
 }
 
-fn plan_create(
-    subject: &Subject<'_>,
-    site: &Site<'_>,
-    points: &[RecoveryPoint<'_>],
-    attempts: Option<&BTreeSet<PointKey>>,
-    as_of: Timestamp,
-    outcome: &mut Outcome,
-) {
+fn plan_create(subject: &Subject<'_>, world: &World<'_>, home: Seen<'_>, as_of: Timestamp, outcome: &mut Outcome) {
     let Subject { cluster, policy, .. } = *subject;
+    let (site, points, attempts) = (home.site, home.points(), home.shelf.map(|shelf| &shelf.attempts));
     let Some(slot) = policy.schedule.latest_due(&cluster.uid, as_of) else { return };
     // A point dated in the future, by whatever clock, must not stop the backups until then.
     let may_serve = |point: &&RecoveryPoint<'_>| {
@@ -131,7 +126,8 @@ fn plan_create(
     let taken: BTreeSet<u32> =
         attempts.into_iter().flatten().filter(|key| key.slot == slot).map(|key| key.attempt).collect();
     let key = PointKey { slot, attempt: free_attempt(&taken) };
-    let existing = waits::Disks { site, rules: places::rules(subject.desired, &cluster.site), points, as_of };
+    let rules = places::rules(subject.desired, &cluster.site);
+    let existing = waits::Disks { rules, home, nobodys: waits::nobodys(world, &cluster.site), as_of };
     let chosen = match source::choose(subject, site, &existing) {
         Ok(chosen) => chosen,
         Err(refusal) => {

@@ -13,7 +13,7 @@ use crate::observed::{Readiness, Snapshot};
 use crate::plan::{Action, MarkPoint, Reason, Repair, Retagged, TagPoint, WaitingFor};
 use crate::point::{PointState, RecoveryPoint};
 use crate::retention::{CurrentSystem, Judgement};
-use crate::tags::{self, Intent, PartName, PartRole, PointKey};
+use crate::tags::{self, Intent, PartName, PartRole, PointClass, PointKey};
 use crate::time::{Duration, about, to_micros};
 use jiff::Timestamp;
 use std::collections::BTreeSet;
@@ -43,7 +43,9 @@ pub(super) fn plan(
         let Ok(seen) = place.seen else { continue };
         let claimed = claimed_by_strangers(place, seen, outcome);
         let is_left = |point: &&RecoveryPoint<'_>| {
-            because(point).is_some() && !is_being_made(point) && !claimed.contains(&point.key)
+            // What restores and drills leave behind is theirs to remove.
+            let is_of_schedules = matches!(point.class, PointClass::Scheduled | PointClass::OnDemand);
+            is_of_schedules && because(point).is_some() && !is_being_made(point) && !claimed.contains(&point.key)
         };
         let left: Vec<&RecoveryPoint<'_>> = seen.points().iter().filter(is_left).collect();
         if left.is_empty() {
