@@ -50,7 +50,8 @@ pub(super) fn most_points(retention: &Retention, gap: Duration) -> u64 {
     let mut count = all;
     let mut add = |covered: u64, number: u32, length: u64| {
         let length = length.max(gap);
-        count += u64::from(number).saturating_sub(covered / length);
+        // The newest point of all is the newest of each rule's first bucket.
+        count += u64::from(number).saturating_sub((covered / length).max(1));
         covered.max(u64::from(number) * length)
     };
     let to_the_last = all * gap;
@@ -91,7 +92,7 @@ mod tests {
         assert_eq!(most_points(&keeps(Some(7), daily(30)), hour), 169 + 23 + 1);
         assert_eq!(most_points(&keeps(None, daily(30)), Duration::days(1)), 30 + 1);
         let all = Keep { hourly: 24, daily: 7, weekly: 4, monthly: 12, yearly: 3, last: 2 };
-        assert_eq!(most_points(&keeps(None, all), hour), 2 + 22 + 6 + 3 + 12 + 2 + 1);
+        assert_eq!(most_points(&keeps(None, all), hour), 2 + 22 + 6 + 3 + 11 + 2 + 1);
         let graced = Retention { grace: Duration::hours(72), ..keeps(None, daily(30)) };
         assert_eq!(most_points(&graced, hour), 30 + 72 + 1);
     }
