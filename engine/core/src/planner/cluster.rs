@@ -96,7 +96,7 @@ pub(super) fn plan(subject: &Subject<'_>, world: &World<'_>, holdings: &Holdings
         for what in source::missing(cluster, home.site) {
             outcome.find(cluster, FindingKind::Missing { what });
         }
-        plan_create(subject, &places, home, as_of, &mut outcome);
+        plan_create(subject, world, &places, home, as_of, &mut outcome);
     }
     tags::plan(subject, world, &places, &mut outcome);
     let view = View::of(subject, world, &places, home, as_of);
@@ -126,7 +126,14 @@ fn free_attempt(taken: &BTreeSet<u32>) -> u32 {
     if next <= PointKey::LAST_ATTEMPT { next } else { (1..).find(|n| !taken.contains(n)).unwrap_or(next) }
 }
 
-fn plan_create(subject: &Subject<'_>, places: &Places<'_>, home: Seen<'_>, as_of: Timestamp, outcome: &mut Outcome) {
+fn plan_create(
+    subject: &Subject<'_>,
+    world: &World<'_>,
+    places: &Places<'_>,
+    home: Seen<'_>,
+    as_of: Timestamp,
+    outcome: &mut Outcome,
+) {
     let Subject { cluster, policy, .. } = *subject;
     let Some(slot) = policy.schedule.latest_due(&cluster.uid, as_of) else { return };
     // A point dated in the future, by whatever clock, must not stop the backups until then.
@@ -153,7 +160,7 @@ fn plan_create(subject: &Subject<'_>, places: &Places<'_>, home: Seen<'_>, as_of
         return;
     }
     let rules = places::rules(subject.desired, &cluster.site);
-    let existing = waits::Disks { site: home.site, rules, points: home.points(), as_of };
+    let existing = waits::Disks { rules, home, nobodys: world.nobodys(&cluster.site), as_of };
     let chosen = match source::choose(subject, home.site, &existing) {
         Ok(chosen) => chosen,
         Err(refusal) => {

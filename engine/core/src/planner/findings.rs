@@ -48,10 +48,7 @@ fn unexplained(desired: &Desired, uid: &ClusterUid, site: &SiteName, points: usi
 
 /// Strangers that name no cluster, at every site that was read.
 pub(super) fn of_nobody(world: &World<'_>, changes: &[Change]) -> Vec<Finding> {
-    let of_site = |(site, catalogue): (&&SiteName, &crate::point::Catalogue<'_>)| {
-        of_strangers(site, &catalogue.strangers(), changes)
-    };
-    world.catalogues.iter().flat_map(of_site).collect()
+    world.nobodys.iter().flat_map(|(site, strangers)| of_strangers(site, strangers, changes)).collect()
 }
 
 /// Those whose tags are mended are ours.

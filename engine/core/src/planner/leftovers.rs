@@ -13,12 +13,15 @@ use crate::observed::{Readiness, Snapshot};
 use crate::plan::{Action, MarkPoint, Reason, Repair, Retagged, TagPoint, WaitingFor};
 use crate::point::{PointState, RecoveryPoint};
 use crate::tags::{self, Intent, PartName, PartRole, PointClass, PointKey};
-use crate::time::{Duration, about, parse_stamp, to_micros};
+use crate::time::{Duration, about, to_micros};
 use jiff::Timestamp;
 use std::collections::BTreeSet;
 
 /// No run still works on what is older than this.
 const QUIET: Duration = Duration::days(1);
+
+/// What was sealed as a leftover is not marked before it is this old.
+const ADOPTED: Duration = Duration::days(2);
 
 /// The name under which a snapshot is sealed that makes no point.
 const UNFINISHED: PartName = PartName { role: PartRole::Unfinished, index: 1, of: 1 };
@@ -115,11 +118,12 @@ fn is_being_made(point: &RecoveryPoint<'_>) -> bool {
     })
 }
 
-/// Whether all of it was made, and sealed, a day ago. What is dated in the future never is.
+/// Whether all of it was made a day ago. What was sealed as a leftover has another day, so that the plan which follows its
+/// adoption does not mark it yet, and who wants to look at it can. What is dated in the future is never old.
 fn is_quiet(point: &RecoveryPoint<'_>, as_of: Timestamp) -> bool {
-    let since = QUIET.before(as_of);
-    let sealed = |snapshot: &Snapshot| snapshot.tags.get(tags::CUT).and_then(parse_stamp);
-    all(point).all(|snapshot| snapshot.created <= since && sealed(snapshot).is_none_or(|cut| cut <= since))
+    let is_adopted = point.parts.iter().any(|part| part.name.role == PartRole::Unfinished);
+    let since = if is_adopted { ADOPTED } else { QUIET }.before(as_of);
+    all(point).all(|snapshot| snapshot.created <= since)
 }
 
 /// Seals what carries our intent and nothing else. What has other facts of ours, and no seal, was not left by a run that was
@@ -140,10 +144,11 @@ fn adopt(view: &View<'_>, place: &Place<'_>, point: &RecoveryPoint<'_>, outcome:
     }
     let youngest = all(point).map(|snapshot| snapshot.created).max().unwrap_or(as_of);
     let earliest = point.unsealed.iter().map(|snapshot| snapshot.created).min().unwrap_or(as_of);
-    // Sealed as of now: so the mark comes a day later, and who wants to look at it has that day.
-    let set = tags::when_known(&UNFINISHED, None, None, to_micros(as_of));
-    let snapshots =
-        point.unsealed.iter().map(|snapshot| Retagged { expected: expected(snapshot), set: set.clone() }).collect();
+    let retagged = |snapshot: &&Snapshot| Retagged {
+        expected: expected(snapshot),
+        set: tags::when_known(&UNFINISHED, None, None, to_micros(snapshot.created)),
+    };
+    let snapshots = point.unsealed.iter().map(retagged).collect();
     let tag = TagPoint { point: point.key, class: point.class, cut: earliest, repair: Repair::Adopt, snapshots };
     let reason = Reason::Abandoned { ago: Duration::between(youngest, as_of) };
     outcome.change_at(cluster, place.name, Action::Tag(tag), reason);

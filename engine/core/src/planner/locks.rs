@@ -64,11 +64,13 @@ fn at_place(
     }
 }
 
-/// Whether a lock is still to come, and one of its snapshots is locked for less. Providers may round up.
+/// Whether a lock is still to come, and one of its snapshots is locked for less. Providers may round up; a part that is locked
+/// for longer than asked leaves its point alone, since a lock is set for all parts alike, and never made shorter.
 fn lacks(point: &RecoveryPoint<'_>, lock: LockPolicy, as_of: Timestamp) -> bool {
     let until = lock.period.after(point.cut);
-    let is_short = |locked: Option<Timestamp>| locked.is_none_or(|locked| locked < until);
-    until > as_of && point.parts.iter().any(|part| is_short(part.snapshot.snapshot().locked_until))
+    let locked = || point.parts.iter().map(|part| part.snapshot.snapshot().locked_until);
+    let is_short = locked().any(|locked| locked.is_none_or(|locked| locked < until));
+    until > as_of && is_short && locked().flatten().all(|locked| locked <= until)
 }
 
 /// What is kept because nobody judges it, or because its date is wrong: a lock would make that last.

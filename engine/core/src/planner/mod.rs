@@ -27,7 +27,7 @@ use crate::model::{Cluster, Desired, Policy};
 use crate::name::{ClusterUid, DiskId, InstanceId, SiteName};
 use crate::observed::{Instance, Listing, Observed, Records, SiteInventory, Unmanaged};
 use crate::plan::{Basis, FORMAT_VERSION, Plan, SiteCoverage, VALID_FOR};
-use crate::point::{Catalogue, Shelf};
+use crate::point::{Catalogue, Shelf, Stranger};
 use crate::retention;
 use crate::workers::{self, Alone, Workers};
 use cluster::Outcome;
@@ -137,16 +137,19 @@ struct World<'a> {
     observed: &'a Observed,
     sites: BTreeMap<&'a SiteName, Site<'a>>,
     catalogues: BTreeMap<&'a SiteName, Catalogue<'a>>,
+    /// What claims to be ours at each site, and names no cluster.
+    nobodys: BTreeMap<&'a SiteName, Vec<Stranger<'a>>>,
     no_records: Records,
 }
 
 impl<'a> World<'a> {
     fn of(observed: &'a Observed) -> Self {
-        let catalogues = observed
+        let catalogues: BTreeMap<&SiteName, Catalogue<'a>> = observed
             .sites
             .iter()
             .filter_map(|(name, listing)| Some((name, Catalogue::of(listing.complete()?, &observed.keyring))))
             .collect();
+        let nobodys = catalogues.iter().map(|(name, catalogue)| (*name, catalogue.strangers())).collect();
         let sites = observed.sites.iter().filter_map(|(name, listing)| {
             let inventory = listing.complete()?;
             let instances = inventory.instances.iter().map(|instance| (&instance.id, instance)).collect();
@@ -156,7 +159,7 @@ impl<'a> World<'a> {
             }
             Some((name, Site { inventory, instances, unmanaged }))
         });
-        Self { observed, sites: sites.collect(), catalogues, no_records: Records::default() }
+        Self { observed, sites: sites.collect(), catalogues, nobodys, no_records: Records::default() }
     }
 
     /// A site, or why it is unknown.
@@ -166,6 +169,11 @@ impl<'a> World<'a> {
             (None, Some(Listing::Unknown { because })) => Err(because),
             (None, Some(Listing::Complete(_)) | None) => Err("it was not observed"),
         }
+    }
+
+    /// What claims to be ours at a site, and names no cluster.
+    fn nobodys(&self, site: &SiteName) -> &[Stranger<'a>] {
+        self.nobodys.get(site).map_or(&[], Vec::as_slice)
     }
 
     /// Puts together what lies of a cluster, wherever it is.

@@ -17,6 +17,7 @@ use crate::time::parse_stamp;
 use guess::{Guesser, Repaired};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 /// The hold's tag, as it is written.
 const HELD: &str = "1";
@@ -72,13 +73,13 @@ fn restore(
 
 /// Snapshots of the cluster's own disks that name no cluster at all.
 fn of_nobody<'a>(subject: &Subject<'_>, world: &World<'a>, place: &Place<'_>, seen: Seen<'_>) -> Vec<Stranger<'a>> {
-    let mut strangers = world.catalogues.get(place.name).map(|catalogue| catalogue.strangers()).unwrap_or_default();
-    if !strangers.is_empty() {
-        let instances = subject.cluster.postgres_nodes().filter_map(|node| seen.site.instance(&node.instance));
-        let disks: Vec<_> = instances.flat_map(|instance| &instance.disks).map(|disk| &disk.id).collect();
-        strangers.retain(|stranger| disks.contains(&&stranger.snapshot.disk));
+    let strangers = world.nobodys(place.name);
+    if strangers.is_empty() {
+        return Vec::new();
     }
-    strangers
+    let instances = subject.cluster.postgres_nodes().filter_map(|node| seen.site.instance(&node.instance));
+    let disks: BTreeSet<_> = instances.flat_map(|instance| &instance.disks).map(|disk| &disk.id).collect();
+    strangers.iter().filter(|stranger| disks.contains(&stranger.snapshot.disk)).cloned().collect()
 }
 
 /// A hold that is recorded, and that a part does not show: who reads only the tags must see it, too.

@@ -1,6 +1,6 @@
 //! One cluster at one instant, with what each of its places keeps: now, and once what is under way is ready.
 
-use super::places::{Place, Places, Seen};
+use super::places::{Kind, Place, Places, Seen};
 use super::retirement::Span;
 use super::{Subject, World, safety};
 use crate::observed::Snapshot;
@@ -121,7 +121,16 @@ pub(super) struct Fates<'a> {
 impl<'a> Fates<'a> {
     /// Judges what lies, or will lie, at each place.
     pub(super) fn of(view: &View<'a>, candidates: &[(&Place<'a>, Vec<Candidate>)]) -> Self {
-        let at = candidates.iter().map(|(place, own)| (place.name.as_str(), AtPlace::of(view, place, own))).collect();
+        // What was made at home and at former sites is one line of points: so a former site drains as its points grow old.
+        let is_of_line = |place: &Place<'_>| matches!(place.kind, Kind::Home | Kind::Former);
+        let has_former = candidates.iter().any(|(place, own)| matches!(place.kind, Kind::Former) && !own.is_empty());
+        let line =
+            if has_former { distinct(candidates.iter().filter(|(place, _)| is_of_line(place))) } else { Vec::new() };
+        let judged = |place: &Place<'_>, own: &[Candidate]| {
+            let shared = has_former && is_of_line(place);
+            AtPlace::of(view, place, if shared { &line } else { own })
+        };
+        let at = candidates.iter().map(|(place, own)| (place.name.as_str(), judged(place, own))).collect();
         let mut fates = Self { at, shared: BTreeSet::new(), floor: None };
         // What lies at home alone is judged by the policy's own retention, and its floor with it.
         let elsewhere = candidates.iter().skip(1).any(|(_, own)| !own.is_empty());
@@ -132,12 +141,8 @@ impl<'a> Fates<'a> {
     }
 
     fn share(&mut self, view: &View<'a>, candidates: &[(&Place<'a>, Vec<Candidate>)]) {
-        let mut distinct: BTreeMap<Id, Candidate> = BTreeMap::new();
-        for candidate in candidates.iter().flat_map(|(_, own)| own) {
-            distinct.entry((candidate.key, candidate.class)).or_insert(*candidate);
-        }
         let retention = &view.subject.policy.retention;
-        let judgements = retention::judge(distinct.into_values(), retention, view.current(), view.as_of);
+        let judgements = retention::judge(distinct(candidates), retention, view.current(), view.as_of);
         self.floor = safety::count_floor(&judgements, retention);
         let is_of_floor = |verdict: &Verdict| match verdict {
             Verdict::Keep(reasons) => reasons.as_slice().contains(&KeepReason::Redundancy),
@@ -164,6 +169,15 @@ impl<'a> Fates<'a> {
     pub(super) fn reasons(&self, place: &Place<'_>, id: Id) -> &[KeepReason] {
         self.at.get(place.name.as_str()).and_then(|at| at.kept.get(&id)).map_or(&[], Vec::as_slice)
     }
+}
+
+/// Each point once, however many places have it: as it is at the first of them.
+fn distinct<'c, 'a: 'c>(candidates: impl IntoIterator<Item = &'c (&'c Place<'a>, Vec<Candidate>)>) -> Vec<Candidate> {
+    let mut distinct: BTreeMap<Id, Candidate> = BTreeMap::new();
+    for candidate in candidates.into_iter().flat_map(|(_, own)| own) {
+        distinct.entry((candidate.key, candidate.class)).or_insert(*candidate);
+    }
+    distinct.into_values().collect()
 }
 
 /// Judges what lies at each place that was read.

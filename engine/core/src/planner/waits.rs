@@ -1,27 +1,32 @@
 //! What a create must wait for at its disks, and what a whole cluster waits for while another run works on it.
 
 use super::cluster::Outcome;
-use super::{Site, Subject, World};
+use super::places::Seen;
+use super::{Subject, World};
 use crate::capabilities::Rules;
 use crate::name::DiskId;
 use crate::observed::{Readiness, Snapshot};
 use crate::plan::WaitingFor;
-use crate::point::RecoveryPoint;
+use crate::point::Stranger;
 use crate::retention::TOLERANCE;
 use jiff::Timestamp;
 
 /// What exists of a cluster's disks, and what their site allows.
 pub(super) struct Disks<'a> {
-    pub(super) site: &'a Site<'a>,
     pub(super) rules: &'static Rules,
-    /// The cluster's points at the site.
-    pub(super) points: &'a [RecoveryPoint<'a>],
+    /// What was seen of the cluster at its home.
+    pub(super) home: Seen<'a>,
+    /// What names no cluster there.
+    pub(super) nobodys: &'a [Stranger<'a>],
     pub(super) as_of: Timestamp,
 }
 
 impl Disks<'_> {
     /// Why no further snapshot of these disks may be made now.
-    pub(super) fn busy<'d>(&self, disks: impl IntoIterator<Item = &'d DiskId>) -> Option<WaitingFor> {
+    pub(super) fn busy<'d>(&self, disks: impl ExactSizeIterator<Item = &'d DiskId>) -> Option<WaitingFor> {
+        if let Some(why) = self.full(disks.len()) {
+            return Some(why);
+        }
         let rules = self.rules;
         let spacing = rules.spacing;
         let has_limits = rules.pending_per_disk.is_some() || rules.snapshots_per_disk.is_some();
@@ -33,17 +38,27 @@ impl Disks<'_> {
             .find_map(|disk| self.quota(disk).or_else(|| self.pending(disk)).or_else(|| self.spacing(disk)))
     }
 
-    /// Ours of a disk, in whatever state.
+    /// Those of a disk that claim to be ours, in whatever state: the site counts them all, believed or not.
     fn ours<'s>(&'s self, disk: &'s DiskId) -> impl Iterator<Item = &'s Snapshot> {
-        let all = self.points.iter().flat_map(|point| {
+        let points = self.home.points().iter().flat_map(|point| {
             point.parts.iter().map(|part| part.snapshot.snapshot()).chain(point.unsealed.iter().copied())
         });
-        all.filter(move |snapshot| snapshot.disk == *disk)
+        let strangers = self.home.shelf.map_or(&[][..], |shelf| &shelf.strangers).iter().chain(self.nobodys);
+        points.chain(strangers.map(|stranger| stranger.snapshot)).filter(move |snapshot| snapshot.disk == *disk)
+    }
+
+    /// What a site may have in all, by what is there and this one point.
+    fn full(&self, parts: usize) -> Option<WaitingFor> {
+        let most = self.rules.snapshots_per_site?;
+        let inventory = self.home.site.inventory;
+        let count = inventory.snapshots.len() + inventory.unmanaged.len();
+        let is_full = count + parts > usize::try_from(most).unwrap_or(usize::MAX);
+        is_full.then(|| WaitingFor::Quota { limit: format!("the site has {count} snapshots, and {most} is the most") })
     }
 
     fn quota(&self, disk: &DiskId) -> Option<WaitingFor> {
         let most = self.rules.snapshots_per_disk?;
-        let count = self.ours(disk).count() + self.site.unmanaged_of(disk).len();
+        let count = self.ours(disk).count() + self.home.site.unmanaged_of(disk).len();
         let is_full = count >= usize::try_from(most).unwrap_or(usize::MAX);
         is_full.then(|| WaitingFor::Quota { limit: format!("{disk} has {count} snapshots, and {most} is the most") })
     }
@@ -72,9 +87,10 @@ impl Disks<'_> {
     /// The end of the interval after the newest one, or the end of the window that is full.
     fn spacing(&self, disk: &DiskId) -> Option<WaitingFor> {
         let spacing = self.rules.spacing;
-        let others = self.site.unmanaged_of(disk).iter().map(|snapshot| snapshot.created);
+        let others = self.home.site.unmanaged_of(disk).iter().map(|snapshot| snapshot.created);
         // What is dated in the future tells nothing, and must not stop the backups until then.
-        let is_past = |created: &Timestamp| *created <= TOLERANCE.after(self.as_of);
+        let now = self.as_of.max(self.home.site.inventory.clock.now);
+        let is_past = |created: &Timestamp| *created <= TOLERANCE.after(now);
         let created = self.ours(disk).map(|snapshot| snapshot.created).chain(others);
         let mut created: Vec<Timestamp> = created.filter(is_past).collect();
         created.sort_unstable_by(|a, b| b.cmp(a));

@@ -52,10 +52,9 @@ fn bug_3_metadata_is_deleted_although_the_snapshots_deletion_failed() {
     let (mut saga, mut effect) = Saga::begin(&delete.action);
     let mut done = Vec::new();
     while let Some(next) = effect {
-        let event = match &next {
-            Effect::Delete { .. } => Event::Failed { because: "the snapshot is in use".to_owned() },
-            _ => Event::Done,
-        };
+        let is_delete = matches!(next, Effect::Delete { .. });
+        let failed = Event::Failed { because: "the snapshot is in use".to_owned() };
+        let event = if is_delete { failed } else { Event::Done };
         effect = saga.next(event).unwrap();
         done.push(next);
     }

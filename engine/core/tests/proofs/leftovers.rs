@@ -36,7 +36,7 @@ fn a_leftover_is_sealed_as_such_then_marked_then_deleted() {
     assert_snapshot!(run(&mut lab), @"
     + orders-db 2026-11-24T00:00Z due: due; newest point is of 2026-11-23T00:00Z
     ~ orders-db 2026-11-21T00:00Z due: beyond daily 3
-    ~ orders-db 2026-11-23T01:00Z due: it cannot be restored: it was never finished
+    ~ orders-db 2026-11-22T00:30Z due: it cannot be restored: it was never finished
     ! orders-db: unfinished: 1 snapshot of a point that never completed
     ");
     assert_converged(&lab);
@@ -45,7 +45,7 @@ fn a_leftover_is_sealed_as_such_then_marked_then_deleted() {
     + orders-db 2026-11-27T00:00Z due: due; newest point is of 2026-11-24T01:00Z
     ~ orders-db 2026-11-22T00:00Z due: beyond daily 3
     - orders-db 2026-11-21T00:00Z due: beyond daily 3, tombstoned 3d ago
-    - orders-db 2026-11-23T01:00Z due: it cannot be restored: it was never finished; tombstoned 3d ago
+    - orders-db 2026-11-22T00:30Z due: it cannot be restored: it was never finished; tombstoned 3d ago
     ! orders-db: unfinished: 1 snapshot of a point that never completed
     ");
     assert_converged(&lab);

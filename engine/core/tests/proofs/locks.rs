@@ -30,7 +30,12 @@ fn what_is_kept_is_locked_until_its_cut_and_the_policys_time() {
         .iter()
         .filter_map(|change| match &change.action {
             Action::Lock(lock) => Some((lock.cut, lock.until)),
-            _ => None,
+            Action::Create(_)
+            | Action::Copy(_)
+            | Action::Tag(_)
+            | Action::Revive(_)
+            | Action::Expire(_)
+            | Action::Delete(_) => None,
         })
         .collect();
     assert_eq!(untils[0], (time("2026-11-21"), time("2026-12-05")));

@@ -45,7 +45,7 @@ proptest! {
         let next = lab.plan();
         // A delete never relies on the success of a create of the same run. Where one waited for that, it comes next.
         let made: BTreeSet<_> = plan.changes.iter().filter(|c| c.action.rank() == 0).map(|c| &c.cluster).collect();
-        // What mended tags gave back is judged by the next plan: nobody can tell before how it is seen then.
+        // What tags made ours is judged by the next plan: only what is sealed can be marked.
         let mended: BTreeSet<_> = plan.changes.iter().filter(|change| gives_back(change)).map(|c| &c.cluster).collect();
         let may_follow = |change: &Change| {
             let follows_a_create = matches!(change.action, Action::Delete(_)) && made.contains(&change.cluster);
@@ -163,9 +163,9 @@ pub(crate) fn cases(few: u32) -> ProptestConfig {
 /// The attempt that garbage claims to be.
 const GARBAGE: u32 = 7;
 
-/// Whether a change makes a point of ours out of what was a stranger's.
+/// Whether a change makes ours what was not: a stranger, or a snapshot without a seal.
 fn gives_back(change: &Change) -> bool {
-    matches!(&change.action, Action::Tag(tag) if tag.repair == Repair::Restore)
+    matches!(&change.action, Action::Tag(tag) if tag.repair != Repair::MirrorHold)
 }
 
 /// Points that must not count: from the future, forged, of unknown keys, never sealed; each an attempt of its own.
