@@ -122,7 +122,7 @@ impl Round<'_> {
         assert!(is_ripe, "3: {id} was not marked for {grace} h and {marked_with} h: {:?}\n{said}", was.marked);
         assert!(at.duration_since(was.created) >= hours(grace), "14: {id} is too young\n{said}");
         let name = was.point_name();
-        let points = before.points(&cluster.uid(), at);
+        let points = self.judged_with(cluster, site, before.points(&cluster.uid(), at));
         match points.iter().find(|point| point.name == name) {
             Some(point) => self.judge_point(cluster, site, at, point, &points),
             None => assert!(at.duration_since(was.created) >= DAY, "7: {id} may still become a point\n{said}"),
@@ -166,6 +166,24 @@ impl Round<'_> {
         }
     }
 
+    /// What a place's points are judged with. What was made at home and at former sites is one line of points; each copy site is
+    /// judged alone.
+    fn judged_with(&self, cluster: &Cluster, site: usize, mut points: Vec<Point>) -> Vec<Point> {
+        let copies: BTreeSet<usize> = self.town.policy_of(cluster).copies.iter().map(|copy| copy.site).collect();
+        let is_copy = |place: usize| place != cluster.site && copies.contains(&place);
+        if is_copy(site) {
+            return points;
+        }
+        for other in (0..self.after.len()).filter(|other| *other != site && !is_copy(*other)) {
+            for point in self.seen_at(other, &cluster.uid()) {
+                if !points.iter().any(|known| known.name == point.name) {
+                    points.push(point);
+                }
+            }
+        }
+        points
+    }
+
     /// What could be restored from a site during the run.
     fn seen_at(&self, site: usize, uid: &str) -> Vec<Point> {
         let now = self.after[site].now;
@@ -207,10 +225,11 @@ impl Round<'_> {
 
     /// 8: no part twice within one attempt.
     fn judge_parts(&self, uid: &str, site: usize) {
-        let mut seen = BTreeSet::new();
+        let mut seen: BTreeMap<&str, (&String, &Snapshot)> = BTreeMap::new();
         for (id, snapshot) in self.after[site].parts_of(uid).filter(|(_, snapshot)| snapshot.is_a_part()) {
-            let intent = snapshot.tag("backstay-intent");
-            assert!(seen.insert(intent.to_owned()), "8: a part of {uid} twice: {id}\n{}", self.said);
+            if let Some(other) = seen.insert(snapshot.tag("backstay-intent"), (id, snapshot)) {
+                panic!("8: a part of {uid} twice: {id} {snapshot:#?} and {other:#?}\n{}", self.said);
+            }
         }
     }
 

@@ -171,7 +171,9 @@ impl Story {
     /// What the last run said, with whose life it is and what went wrong, for messages.
     fn tell(&self) -> String {
         let last = self.said.last().map_or("", String::as_str);
-        format!("seed {}\n{:#?}\n{last}", self.seed, self.town)
+        let sites = self.town.sites.iter().zip(&self.worlds);
+        let worlds: String = sites.map(|(site, world)| format!("{} {}", site.name, world.tell())).collect();
+        format!("seed {}\n{:#?}\n{worlds}{last}", self.seed, self.town)
     }
 
     /// Takes note of what happened behind our back.

@@ -230,6 +230,25 @@ impl World {
         points
     }
 
+    /// Every snapshot in a line, for messages.
+    pub(crate) fn tell(&self) -> String {
+        let line = |(id, snapshot): (&String, &Snapshot)| {
+            let tag = |key: &str| snapshot.tag(key).to_owned();
+            let end = if snapshot.fails { "fails" } else { "done" };
+            let ours = match (snapshot.is_foreign, &snapshot.sealed, snapshot.is_ours()) {
+                (true, ..) => "foreign",
+                (false, None, _) => "unsealed",
+                (false, Some(_), true) => "ours",
+                (false, Some(_), false) => "tampered",
+            };
+            let (uid, point, part) = (tag("backstay-cluster"), tag("backstay-point"), tag("backstay-part"));
+            let (cut, created, at) = (tag("backstay-cut"), snapshot.created, snapshot.done);
+            let (marked, locked, held) = (snapshot.marked, snapshot.locked_until, snapshot.is_held());
+            format!("  {id} {ours} {uid} {point} {part} cut {cut}, made {created}, {end} {at}, marked {marked:?}, locked {locked:?}, held {held}\n")
+        };
+        format!("now {}\n", self.now) + &self.snapshots.iter().map(line).collect::<String>()
+    }
+
     /// What says that it is of a cluster.
     pub(crate) fn parts_of(&self, uid: &str) -> impl Iterator<Item = (&String, &Snapshot)> {
         self.snapshots.iter().filter(move |(_, snapshot)| snapshot.tag("backstay-cluster") == uid)
