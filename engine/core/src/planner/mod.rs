@@ -25,10 +25,11 @@ pub use survey::{ClusterState, ClusterStatus, PointStatus, survey};
 
 use crate::model::{Cluster, Desired, Policy};
 use crate::name::{ClusterUid, DiskId, InstanceId, SiteName};
-use crate::observed::{Instance, Listing, Observed, Records, SiteInventory, Unmanaged};
+use crate::observed::{Instance, Listing, Observed, Readiness, Records, SiteInventory, Snapshot, Unmanaged};
 use crate::plan::{Basis, FORMAT_VERSION, Plan, SiteCoverage, VALID_FOR};
 use crate::point::{Catalogue, Shelf, Stranger};
 use crate::retention;
+use crate::time::Duration;
 use crate::workers::{self, Alone, Workers};
 use cluster::Outcome;
 use jiff::Timestamp;
@@ -114,7 +115,12 @@ struct Site<'a> {
     inventory: &'a SiteInventory,
     instances: BTreeMap<&'a InstanceId, &'a Instance>,
     unmanaged: BTreeMap<&'a DiskId, Vec<&'a Unmanaged>>,
+    /// What is tagged as ours, and is not ready or was made a short while ago, by disk: a cloud counts it whosever it says it is.
+    fresh: BTreeMap<&'a DiskId, Vec<&'a Snapshot>>,
 }
+
+/// No cloud counts for longer what was made of a disk ([`crate::capabilities::Spacing`]).
+const FRESH: Duration = Duration::hours(1);
 
 impl<'a> Site<'a> {
     fn instance(&self, id: &InstanceId) -> Option<&'a Instance> {
@@ -124,6 +130,11 @@ impl<'a> Site<'a> {
     /// What others made of a disk.
     fn unmanaged_of(&self, disk: &DiskId) -> &[&'a Unmanaged] {
         self.unmanaged.get(disk).map_or(&[], Vec::as_slice)
+    }
+
+    /// What is tagged as ours of a disk, and is not ready or was made a short while ago.
+    fn fresh_of(&self, disk: &DiskId) -> &[&'a Snapshot] {
+        self.fresh.get(disk).map_or(&[], Vec::as_slice)
     }
 
     /// Whether an instant is later than the planned one and later than the site's own time, by more than clocks may err.
@@ -157,7 +168,14 @@ impl<'a> World<'a> {
             for snapshot in &inventory.unmanaged {
                 unmanaged.entry(&snapshot.disk).or_default().push(snapshot);
             }
-            Some((name, Site { inventory, instances, unmanaged }))
+            let mut fresh: BTreeMap<_, Vec<_>> = BTreeMap::new();
+            let since = FRESH.before(inventory.clock.now);
+            for snapshot in &inventory.snapshots {
+                if snapshot.readiness != Readiness::Ready || snapshot.created > since {
+                    fresh.entry(&snapshot.disk).or_default().push(snapshot);
+                }
+            }
+            Some((name, Site { inventory, instances, unmanaged, fresh }))
         });
         Self { observed, sites: sites.collect(), catalogues, nobodys, no_records: Records::default() }
     }

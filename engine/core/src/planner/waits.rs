@@ -66,7 +66,7 @@ impl Disks<'_> {
     fn pending(&self, disk: &DiskId) -> Option<WaitingFor> {
         let most = usize::try_from(self.rules.pending_per_disk?).unwrap_or(usize::MAX);
         let (mut making, mut failed) = (0, 0);
-        for snapshot in self.ours(disk) {
+        for snapshot in self.home.site.fresh_of(disk) {
             match snapshot.readiness {
                 Readiness::Ready => {}
                 Readiness::Creating | Readiness::CutFixed => making += 1,
@@ -91,8 +91,8 @@ impl Disks<'_> {
         // What is dated in the future tells nothing, and must not stop the backups until then.
         let now = self.as_of.max(self.home.site.inventory.clock.now);
         let is_past = |created: &Timestamp| *created <= TOLERANCE.after(now);
-        let created = self.ours(disk).map(|snapshot| snapshot.created).chain(others);
-        let mut created: Vec<Timestamp> = created.filter(is_past).collect();
+        let fresh = self.home.site.fresh_of(disk).iter().map(|snapshot| snapshot.created);
+        let mut created: Vec<Timestamp> = fresh.chain(others).filter(is_past).collect();
         created.sort_unstable_by(|a, b| b.cmp(a));
         let newest = created.first().map(|newest| spacing.interval.after(*newest));
         let place = usize::try_from(spacing.most).unwrap_or(usize::MAX).checked_sub(1)?;

@@ -318,9 +318,12 @@ impl<'a> Context<'a> {
     }
 
     /// What a copy site's retention would keep, had it everything that can be restored from anywhere.
+    ///
+    /// It judges by the cut alone (decision 6): a copy is made later than its point.
     pub(super) fn wanted_at(&self, copy: &CopyPolicy) -> Kept {
-        let points = self.with_others(self.place(&copy.site), false, |_| true);
-        self.kept(&points, &copy.retention)
+        let points = self.with_others(self.place(&copy.site), false, |_| true).into_iter();
+        let points: Vec<Whole<'a>> = points.map(|point| Whole { created: point.cut, ..point.clone() }).collect();
+        self.kept(&points.iter().collect::<Vec<_>>(), &copy.retention)
     }
 
     fn kept(&self, points: &[&Whole<'a>], retention: &Retention) -> Kept {

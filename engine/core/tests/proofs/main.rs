@@ -12,6 +12,7 @@ mod copies;
 mod files;
 mod findings;
 mod forecast;
+mod found;
 mod kit;
 mod leftovers;
 mod locks;
