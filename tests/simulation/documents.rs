@@ -51,7 +51,8 @@ impl Town {
 
     fn world(&self, site: usize) -> String {
         let mut text = document("World", &self.sites[site].name);
-        write!(text, "spec:\n  start: {START}\n  account: \"00000000000{site}\"\n  instances:").expect("texts take all");
+        write!(text, "spec:\n  start: {START}\n  account: \"00000000000{site}\"\n  instances:")
+            .expect("texts take all");
         let here: Vec<&Cluster> = self.clusters.iter().filter(|cluster| cluster.site == site).collect();
         text += if here.is_empty() { " []\n" } else { "\n" };
         for cluster in here {

@@ -38,8 +38,6 @@ pub(crate) struct Round<'a> {
     pub(crate) town: &'a Town,
     pub(crate) before: &'a [World],
     pub(crate) after: &'a [World],
-    /// What was said, for messages.
-    pub(crate) said: &'a str,
     /// What was said before anything was done: there it shows what could not be read.
     pub(crate) looked: &'a str,
 }
@@ -53,12 +51,7 @@ impl Round<'_> {
                 match deed {
                     Deed::Marked { id, at, was } => self.judge_mark(site, id, *at, was, memory),
                     Deed::Deleted { id, at, was, before } => self.judge_delete(site, id, *at, was, before, memory),
-                    Deed::Created
-                    | Deed::Copied
-                    | Deed::Mended
-                    | Deed::Adopted
-                    | Deed::Locked
-                    | Deed::Revived => {}
+                    Deed::Created | Deed::Copied | Deed::Mended | Deed::Adopted | Deed::Locked | Deed::Revived => {}
                 }
             }
         }
@@ -75,7 +68,7 @@ impl Round<'_> {
     fn cluster_of(&self, id: &str, was: &Snapshot) -> &Cluster {
         let uid = was.tag("backstay-cluster");
         let cluster = self.town.cluster(uid).filter(|cluster| cluster.is_declared);
-        cluster.unwrap_or_else(|| panic!("16: {id} is of {uid}, which is not declared\n{}", self.said))
+        cluster.unwrap_or_else(|| panic!("16: {id} is of {uid}, which is not declared"))
     }
 
     fn grace(&self, cluster: &Cluster, site: usize) -> u64 {
@@ -84,8 +77,7 @@ impl Round<'_> {
     }
 
     fn judge_mark(&self, site: usize, id: &str, _at: Timestamp, was: &Snapshot, memory: &mut Memory) {
-        let said = self.said;
-        assert!(was.is_ours(), "5: {id} is marked, and is not ours\n{said}");
+        assert!(was.is_ours(), "5: {id} is marked, and is not ours");
         let cluster = self.cluster_of(id, was);
         self.judge_view(cluster, site, id);
         memory.graces.insert((site, id.to_owned()), self.grace(cluster, site));
@@ -96,36 +88,27 @@ impl Round<'_> {
         let copies = self.town.policy_of(cluster).copies.iter().map(|copy| copy.site);
         for place in [site, cluster.site].into_iter().chain(copies) {
             let unread = format!("{} could not be read", self.town.sites[place].name);
-            assert!(!self.looked.contains(&unread), "4: {id} goes, though {unread}\n{}", self.said);
+            assert!(!self.looked.contains(&unread), "4: {id} goes, though {unread}");
         }
     }
 
-    fn judge_delete(
-        &self,
-        site: usize,
-        id: &str,
-        at: Timestamp,
-        was: &Snapshot,
-        before: &World,
-        memory: &mut Memory,
-    ) {
-        let said = self.said;
-        assert!(was.is_ours(), "5: {id} is not ours\n{said}");
+    fn judge_delete(&self, site: usize, id: &str, at: Timestamp, was: &Snapshot, before: &World, memory: &mut Memory) {
+        assert!(was.is_ours(), "5: {id} is not ours");
         let cluster = self.cluster_of(id, was);
-        assert!(!was.is_held(), "1: {id} is held\n{said}");
-        assert!(was.locked_until.is_none_or(|until| until <= at), "3: {id} is locked\n{said}");
-        assert!(was.fails || was.done <= at, "7: {id} is being made\n{said}");
+        assert!(!was.is_held(), "1: {id} is held");
+        assert!(was.locked_until.is_none_or(|until| until <= at), "3: {id} is locked");
+        assert!(was.fails || was.done <= at, "7: {id} is being made");
         self.judge_view(cluster, site, id);
         let grace = self.grace(cluster, site);
         let marked_with = memory.graces.get(&(site, id.to_owned())).copied().unwrap_or(u64::MAX);
         let is_ripe = was.marked.is_some_and(|marked| marked + hours(grace.max(marked_with)) <= at);
-        assert!(is_ripe, "3: {id} was not marked for {grace} h and {marked_with} h: {:?}\n{said}", was.marked);
-        assert!(at.duration_since(was.created) >= hours(grace), "14: {id} is too young\n{said}");
+        assert!(is_ripe, "3: {id} was not marked for {grace} h and {marked_with} h: {:?}", was.marked);
+        assert!(at.duration_since(was.created) >= hours(grace), "14: {id} is too young");
         let name = was.point_name();
         let points = self.judged_with(cluster, site, before.points(&cluster.uid(), at));
         match points.iter().find(|point| point.name == name) {
             Some(point) => self.judge_point(cluster, site, at, point, &points),
-            None => assert!(at.duration_since(was.created) >= DAY, "7: {id} may still become a point\n{said}"),
+            None => assert!(at.duration_since(was.created) >= DAY, "7: {id} may still become a point"),
         }
         let gone = (at, cluster.uid(), site, name);
         if !memory.gone.iter().any(|(_, uid, place, point)| (uid, *place, point) == (&gone.1, gone.2, &gone.3)) {
@@ -135,24 +118,30 @@ impl Round<'_> {
 
     /// 1, 13, 25: no rule of its place wants a point that goes, and neither does a copy site that lacks it.
     fn judge_point(&self, cluster: &Cluster, site: usize, at: Timestamp, point: &Point, there: &[Point]) {
-        let (said, policy) = (self.said, self.town.policy_of(cluster));
+        let policy = self.town.policy_of(cluster);
         for rules in self.town.retentions(cluster, site) {
             if cluster.is_retired {
                 let span = naive::span(policy, rules);
                 let age = at.duration_since(point.youngest);
-                assert!(age > span, "1: {point:?} of a retired cluster is {age:#} old, not {span:#}\n{said}");
+                assert!(age > span, "1: {point:?} of a retired cluster is {age:#} old, not {span:#}");
             } else {
                 let kept = naive::kept(there, rules, &cluster.system(), at);
-                assert!(!kept.contains(&point.name), "1: {point:?} is kept by {rules:?}\n{there:#?}\n{said}");
+                assert!(!kept.contains(&point.name), "1: {point:?} is kept by {rules:?}\n{there:#?}");
             }
         }
         if cluster.is_retired || self.town.sites[cluster.site].places_at_creation() {
             return;
         }
-        for copy in policy.copies.iter().filter(|copy| copy.site != site) {
+        // What lies on another cloud cannot come there.
+        let profile = |site: usize| self.town.sites[site].profile;
+        for copy in policy.copies.iter().filter(|copy| copy.site != site && profile(copy.site) == profile(site)) {
             let copied = self.seen_at(copy.site, &cluster.uid());
             let mut all = copied.clone();
-            all.extend(there.iter().filter(|p| !copied.iter().any(|other| other.name == p.name)).cloned());
+            let sources = (0..self.after.len()).filter(|other| profile(*other) == profile(copy.site));
+            let elsewhere: Vec<Point> = sources.flat_map(|other| self.seen_at(other, &cluster.uid())).collect();
+            all.extend(elsewhere.iter().filter(|p| !copied.iter().any(|other| other.name == p.name)).cloned());
+            all.sort_by(|one, other| one.name.cmp(&other.name));
+            all.dedup_by(|one, other| one.name == other.name);
             // A copy is as old as its cut.
             for point in &mut all {
                 point.youngest = point.cut;
@@ -161,7 +150,7 @@ impl Round<'_> {
             let has_it = copied.iter().any(|other| other.name == point.name);
             assert!(
                 has_it || point.is_held || !wanted.contains(&point.name),
-                "25: {point:?} goes, and its copy site lacks it\n{said}"
+                "25: {point:?} goes, and its copy site lacks it"
             );
         }
     }
@@ -217,9 +206,9 @@ impl Round<'_> {
         let policy = self.town.policy_of(cluster);
         let floor = usize::try_from(policy.retention.minimum_redundancy).expect("small").min(of_system(&then));
         let standing = of_system(&left);
-        assert!(standing >= floor, "2: {uid} has {standing} points, its floor is {floor}\n{}", self.said);
+        assert!(standing >= floor, "2: {uid} has {standing} points, its floor is {floor}");
         if let Some(newest) = then.values().max_by_key(|point| (point.cut, &point.name)) {
-            assert!(left.contains_key(&newest.name), "2: {uid} lost its newest point {newest:?}\n{}", self.said);
+            assert!(left.contains_key(&newest.name), "2: {uid} lost its newest point {newest:?}");
         }
     }
 
@@ -228,7 +217,7 @@ impl Round<'_> {
         let mut seen: BTreeMap<&str, (&String, &Snapshot)> = BTreeMap::new();
         for (id, snapshot) in self.after[site].parts_of(uid).filter(|(_, snapshot)| snapshot.is_a_part()) {
             if let Some(other) = seen.insert(snapshot.tag("backstay-intent"), (id, snapshot)) {
-                panic!("8: a part of {uid} twice: {id} {snapshot:#?} and {other:#?}\n{}", self.said);
+                panic!("8: a part of {uid} twice: {id} {snapshot:#?} and {other:#?}");
             }
         }
     }
@@ -244,15 +233,16 @@ impl Round<'_> {
             usize::try_from(2 * ((grace + 24) / every + 1)).expect("a small number")
         };
         let all_due: usize = self.town.clusters.iter().map(|cluster| due(&cluster.uid())).sum::<usize>().max(10);
-        let within = |all: &[Timestamp], end: Timestamp| all.iter().filter(|at| **at > end - DAY && **at <= end).count();
+        let within =
+            |all: &[Timestamp], end: Timestamp| all.iter().filter(|at| **at > end - DAY && **at <= end).count();
         for end in &of_cluster {
             let count = within(&of_cluster, *end);
-            assert!(count <= 5 + all_due, "18: {count} points of {uid} went in a day\n{}", self.said);
+            assert!(count <= 5 + all_due, "18: {count} points of {uid} went in a day");
         }
         let all: Vec<Timestamp> = memory.gone.iter().map(|(at, ..)| *at).collect();
         for end in &all {
             let count = within(&all, *end);
-            assert!(count <= 10 + all_due, "18: {count} points went in a day\n{}", self.said);
+            assert!(count <= 10 + all_due, "18: {count} points went in a day");
         }
     }
 }

@@ -94,7 +94,18 @@ pub(crate) async fn live(seed: u64) -> Life {
         story.run().await;
     }
     story.end_well().await;
-    Life { said: story.said, files: files_of(&directory.path().join(".backstay")), tally: story.tally }
+    let said = std::mem::take(&mut story.said);
+    Life { said, files: files_of(&directory.path().join(".backstay")), tally: std::mem::take(&mut story.tally) }
+}
+
+/// Whoever's life ends in a panic tells it.
+impl Drop for Story {
+    #[expect(clippy::print_stderr, reason = "beside the panic's own message")]
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{}", self.tell());
+        }
+    }
 }
 
 impl Story {
@@ -141,7 +152,7 @@ impl Story {
                 return;
             }
         }
-        panic!("12: seed {} does not settle\n{}", self.seed, self.said[from..].join("\n"));
+        panic!("12: it does not settle\n{}", self.said[from..].join("\n"));
     }
 
     async fn apply(&mut self, as_of: &str) -> Said {
@@ -154,8 +165,7 @@ impl Story {
         let directory = self.shell.directory.to_string_lossy().into_owned();
         let text = format!("apply {as_of}\n{}{}[exit {}]", said.out, said.err, said.code).replace(&directory, "DIR");
         self.said.push(text);
-        let told = self.tell();
-        assert!(matches!(said.code, 0 | 3 | 5 | 7), "{told}");
+        assert!(matches!(said.code, 0 | 3 | 5 | 7), "an unexpected end: {}", said.code);
         let deeds: Vec<_> = (0..self.worlds.len())
             .map(|site| self.worlds[site].follow(&self.shell.directory, &self.town.sites[site].name, true))
             .collect();
@@ -163,12 +173,11 @@ impl Story {
             self.tally.deed(deed);
         }
         let looked = said.out.split("\nAppl").next().unwrap_or_default();
-        Round { town: &self.town, before: &before, after: &self.worlds, said: &told, looked }
-            .judge(&deeds, &mut self.memory);
+        Round { town: &self.town, before: &before, after: &self.worlds, looked }.judge(&deeds, &mut self.memory);
         said
     }
 
-    /// What the last run said, with whose life it is and what went wrong, for messages.
+    /// What the last run said, with whose life it is, what went wrong and what lies where.
     fn tell(&self) -> String {
         let last = self.said.last().map_or("", String::as_str);
         let sites = self.town.sites.iter().zip(&self.worlds);
@@ -197,19 +206,19 @@ impl Story {
             self.apply("-as-of=+24h").await;
         }
         self.settle().await;
-        let told = self.tell();
-        assert!(!told.contains("could not be read"), "26: something is unknown\n{told}");
+        let last = self.said.last().map_or("", String::as_str);
+        assert!(!last.contains("could not be read"), "26: something is unknown");
         for cluster in self.town.clusters.iter().filter(|cluster| cluster.is_declared) {
             let uid = cluster.uid();
             let world = &self.worlds[cluster.site];
             let points = world.points(&uid, world.now);
             let day_ago = world.now - jiff::SignedDuration::from_hours(25);
             let is_served = points.last().is_some_and(|newest| newest.cut > day_ago);
-            assert!(cluster.is_retired || is_served, "26: {uid} has only {:?}\n{told}", points.last());
+            assert!(cluster.is_retired || is_served, "26: {uid} has only {:?}", points.last());
             let mut slots = BTreeSet::new();
             for point in points.iter().filter(|point| !point.is_marked && !point.is_held) {
                 let is_alone = slots.insert((&point.slot, &point.system));
-                assert!(is_alone || cluster.is_retired, "8: {uid} has {point:?}, and another one of its slot\n{told}");
+                assert!(is_alone || cluster.is_retired, "8: {uid} has {point:?}, and another one of its slot");
             }
         }
     }

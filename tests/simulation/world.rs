@@ -102,9 +102,18 @@ pub(crate) enum Deed {
     Adopted,
     Locked,
     Revived,
-    Marked { id: String, at: Timestamp, was: Snapshot },
+    Marked {
+        id: String,
+        at: Timestamp,
+        was: Snapshot,
+    },
     /// The world is as it was just before the run's first delete of this point.
-    Deleted { id: String, at: Timestamp, was: Snapshot, before: Box<World> },
+    Deleted {
+        id: String,
+        at: Timestamp,
+        was: Snapshot,
+        before: Box<World>,
+    },
 }
 
 /// One site, folded from its effects.
@@ -147,7 +156,9 @@ impl World {
             }
             if kind == "deleted" && by_us {
                 let gone = &self.snapshots[said["id"].as_str().expect("an id")];
-                before.entry((gone.tag("backstay-cluster").to_owned(), gone.point_name())).or_insert_with(|| self.clone());
+                before
+                    .entry((gone.tag("backstay-cluster").to_owned(), gone.point_name()))
+                    .or_insert_with(|| self.clone());
             }
             self.fold(kind, said, by_us, &mut deeds, &before);
         }
@@ -224,8 +235,11 @@ impl World {
                 parts.entry(snapshot.point_name()).or_default().push(snapshot);
             }
         }
-        let mut points: Vec<Point> =
-            parts.into_iter().filter(|(_, parts)| is_whole(parts, at)).map(|(name, parts)| point(name, &parts)).collect();
+        let mut points: Vec<Point> = parts
+            .into_iter()
+            .filter(|(_, parts)| is_whole(parts, at))
+            .map(|(name, parts)| point(name, &parts))
+            .collect();
         points.sort_by_key(|point| (point.cut, point.name.clone()));
         points
     }
@@ -244,7 +258,9 @@ impl World {
             let (uid, point, part) = (tag("backstay-cluster"), tag("backstay-point"), tag("backstay-part"));
             let (cut, created, at) = (tag("backstay-cut"), snapshot.created, snapshot.done);
             let (marked, locked, held) = (snapshot.marked, snapshot.locked_until, snapshot.is_held());
-            format!("  {id} {ours} {uid} {point} {part} cut {cut}, made {created}, {end} {at}, marked {marked:?}, locked {locked:?}, held {held}\n")
+            format!(
+                "  {id} {ours} {uid} {point} {part} cut {cut}, made {created}, {end} {at}, marked {marked:?}, locked {locked:?}, held {held}\n"
+            )
         };
         format!("now {}\n", self.now) + &self.snapshots.iter().map(line).collect::<String>()
     }

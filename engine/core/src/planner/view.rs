@@ -124,11 +124,14 @@ impl<'a> Fates<'a> {
         // What was made at home and at former sites is one line of points: so a former site drains as its points grow old.
         let is_of_line = |place: &Place<'_>| matches!(place.kind, Kind::Home | Kind::Former);
         let has_former = candidates.iter().any(|(place, own)| matches!(place.kind, Kind::Former) && !own.is_empty());
-        let line =
-            if has_former { distinct(candidates.iter().filter(|(place, _)| is_of_line(place))) } else { Vec::new() };
         let judged = |place: &Place<'_>, own: &[Candidate]| {
-            let shared = has_former && is_of_line(place);
-            AtPlace::of(view, place, if shared { &line } else { own })
+            if !has_former || !is_of_line(place) {
+                return AtPlace::of(view, place, own);
+            }
+            // What a place has is as old there as its own provider says: its own objects speak first.
+            let here = candidates.iter().filter(|(other, _)| other.name == place.name);
+            let line = here.chain(candidates.iter().filter(|(other, _)| is_of_line(other)));
+            AtPlace::of(view, place, &distinct(line))
         };
         let at = candidates.iter().map(|(place, own)| (place.name.as_str(), judged(place, own))).collect();
         let mut fates = Self { at, shared: BTreeSet::new(), floor: None };

@@ -277,11 +277,11 @@ impl<'a> Context<'a> {
         &'p self,
         place: Option<&'p Place<'a>>,
         soon: bool,
-        is_other: impl Fn(Role<'_>) -> bool,
+        is_other: impl Fn(&Place<'a>) -> bool,
     ) -> Vec<&'p Whole<'a>> {
         let mut points = place.map_or_else(Vec::new, |place| self.points_at(place, soon));
         let others = |role: fn(Role<'_>) -> bool| {
-            self.places.iter().filter(move |other| role(other.role)).filter(|other| is_other(other.role))
+            self.places.iter().filter(move |other| role(other.role)).filter(|other| is_other(other))
         };
         // Home first: where a point lies at several other places, home's snapshots speak for it.
         for other in others(|role| role == Role::Home).chain(others(|role| role != Role::Home)) {
@@ -308,7 +308,7 @@ impl<'a> Context<'a> {
         match place.role {
             Role::Copy(copy) => self.kept(&self.points_at(place, soon), &copy.retention),
             Role::Home | Role::Former => {
-                let points = self.with_others(Some(place), soon, |role| !matches!(role, Role::Copy(_)));
+                let points = self.with_others(Some(place), soon, |other| !matches!(other.role, Role::Copy(_)));
                 let own = self.kept(&points, &self.policy.retention);
                 let is_placed = self.is_placed_at_creation();
                 let also = self.policy.copies.iter().filter(|_| is_placed);
@@ -317,11 +317,15 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// What a copy site's retention would keep, had it everything that can be restored from anywhere.
+    /// What a copy site's retention would keep, had it everything that can be copied there.
     ///
     /// It judges by the cut alone (decision 6): a copy is made later than its point.
     pub(super) fn wanted_at(&self, copy: &CopyPolicy) -> Kept {
-        let points = self.with_others(self.place(&copy.site), false, |_| true).into_iter();
+        // What lies on another cloud cannot come there.
+        let sites = &self.facts.desired.sites;
+        let kind = |name: &SiteName| sites.get(name).map(|site| (site.kind(), Iaas::of(site)));
+        let is_source = |other: &Place<'a>| kind(other.site) == kind(&copy.site);
+        let points = self.with_others(self.place(&copy.site), false, is_source).into_iter();
         let points: Vec<Whole<'a>> = points.map(|point| Whole { created: point.cut, ..point.clone() }).collect();
         self.kept(&points.iter().collect::<Vec<_>>(), &copy.retention)
     }

@@ -3,8 +3,15 @@
 use crate::site::SimSite;
 use backstay_core::capabilities::Copies;
 use backstay_core::observed::{Readiness, Snapshot};
+use backstay_core::tags::SEAL_2;
 use backstay_provider::{CopySnapshot, Created, Description, ErrorClass, ProviderError};
 use backstay_sim::{Call, NewCopy, Reply, Source};
+
+/// The copy that a retry goes on with: one that is sealed already, or else the oldest. A call that was delivered twice made
+/// two, and both must never become the same part.
+fn of_several(found: Vec<Snapshot>) -> Option<Snapshot> {
+    found.into_iter().min_by_key(|copy| !copy.tags.contains_key(SEAL_2))
+}
 
 impl SimSite {
     /// Adopts the copy of an earlier call, or looks at the source and orders one.
@@ -19,13 +26,13 @@ impl SimSite {
             }
         }
         self.check_findable(&call, &order.intent, &order.tags)?;
-        if let Some(copy) = self.look()?.by_intent(&order.intent)?.into_iter().next() {
+        if let Some(copy) = of_several(self.look()?.by_intent(&order.intent)?) {
             return Ok(Created::Adopted(copy));
         }
         let source = self.ready_source(&call, order)?;
         let mut turn = self.act()?;
         // Another process may have been faster.
-        if let Some(copy) = turn.by_intent(&order.intent)?.into_iter().next() {
+        if let Some(copy) = of_several(turn.by_intent(&order.intent)?) {
             return Ok(Created::Adopted(copy));
         }
         let new = NewCopy {

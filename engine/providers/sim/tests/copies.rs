@@ -3,10 +3,10 @@
 
 mod support;
 
-use backstay_core::model::LockMode;
+use backstay_core::model::{LockMode, SimCall, SimFailure, SimFault};
 use backstay_core::name::SiteName;
 use backstay_core::observed::Readiness;
-use backstay_core::tags::{INTENT, Intent, MANAGED, Tags};
+use backstay_core::tags::{INTENT, Intent, MANAGED, SEAL_2, Tags};
 use backstay_provider::{Capabilities, CopySnapshot, Created, ErrorClass};
 use support::{Fleet, at, create, now, refused};
 
@@ -51,4 +51,29 @@ fn a_lock_is_only_extended_and_forbids_the_delete() {
     let seen = support::describe(&site, &id).unwrap();
     now(site.sweeper.delete(&id, &seen.disk, &seen.generation())).unwrap();
     assert!(support::describe(&site, &id).is_none());
+}
+
+/// Found by whole lives: a retry adopted the other one, both were sealed as one part, and the copy was spoilt.
+#[test]
+fn of_a_copy_that_was_delivered_twice_the_sealed_one_is_adopted() {
+    for number in 1..=8 {
+        let mut fleet = Fleet::new();
+        let source = create(&fleet.open().capabilities(), "vol-data", 1);
+        fleet.open().capabilities().clock.unwrap().advance_to(at(100_000)).unwrap();
+        let opener = fleet.opener();
+        let _home = fleet.open_by(&opener);
+        fleet.name = SiteName::new("aws-eu20").unwrap();
+        fleet.declared.seed = number;
+        fleet.declared.faults = vec![SimFault::of(SimCall::Create, SimFailure::Repeated)];
+        let away = fleet.open_by(&opener);
+        let intent = Intent("copy-1".to_owned());
+        let tags = Tags::from_iter([(MANAGED, "1"), (INTENT, "copy-1")]);
+        let from = SiteName::new("aws-eu10").unwrap();
+        let order = CopySnapshot { from, source, intent: intent.clone(), tags, kms_key: None };
+        let Created::Created(copy) = now(away.store.copy(&order)).unwrap() else { panic!("it was adopted") };
+        assert_eq!(now(away.inventory.by_intent(&intent)).unwrap().len(), 2);
+        now(away.store.tag(&copy.id, &support::tag(SEAL_2, "s"))).unwrap();
+        let Created::Adopted(again) = now(away.store.copy(&order)).unwrap() else { panic!("it was made again") };
+        assert_eq!(again.id, copy.id);
+    }
 }
