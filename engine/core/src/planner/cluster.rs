@@ -1,6 +1,6 @@
 //! One cluster: the point that is due, and what a person should know.
 
-use super::places::{Places, Seen};
+use super::places::{Kind, Place, Places, Seen};
 use super::removals::Judged;
 use super::view::View;
 use super::{Holdings, Subject, World, copies, findings, leftovers, locks, places, removals, source, tags, waits};
@@ -146,9 +146,13 @@ fn plan_create(
         return;
     }
     // A point whose instant is fixed since the slot will satisfy it, unless it fails: then it is made again.
-    let is_in_hand = |point: &&RecoveryPoint<'_>| point.state == PointState::InProgress && may_serve(home, point);
-    if let Some(point) = home.points().iter().find(is_in_hand) {
-        outcome.wait(cluster, Some(point.key), WaitingFor::InProgress);
+    let in_hand = |(place, seen): (&Place<'_>, Seen<'_>)| {
+        let is_being_made =
+            |point: &&RecoveryPoint<'_>| point.state == PointState::InProgress && may_serve(seen, point);
+        seen.points().iter().find(is_being_made).filter(|_| !matches!(place.kind, Kind::Copy(_))).map(|point| point.key)
+    };
+    if let Some(point) = places.known().find_map(in_hand) {
+        outcome.wait(cluster, Some(point), WaitingFor::InProgress);
         return;
     }
     // At every place: a copy has the name of its point.
@@ -210,9 +214,10 @@ const LONGEST_WAIT: Duration = Duration::hours(1);
 /// How long the next attempt at a slot must wait, by what is left of those that failed. Never longer than a quarter of the
 /// time to the next slot, so that a cluster soon has its point when the trouble ends (INVARIANTS.md 26).
 fn back_off(subject: &Subject<'_>, home: Seen<'_>, slot: Timestamp, as_of: Timestamp) -> Option<WaitingFor> {
+    // What a run that was cut short has left is no failure of the site: the next run goes on at once.
     let has_failed = |point: &&RecoveryPoint<'_>| match point.state {
-        PointState::Failed { .. } | PointState::Incomplete { .. } => point.key.slot == slot,
-        PointState::Restorable | PointState::InProgress => false,
+        PointState::Failed { .. } => point.key.slot == slot,
+        PointState::Incomplete { .. } | PointState::Restorable | PointState::InProgress => false,
     };
     let failed = home.points().iter().filter(has_failed);
     let made: Vec<Timestamp> =
