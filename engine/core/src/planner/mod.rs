@@ -21,6 +21,7 @@ mod tombstones;
 mod view;
 mod waits;
 
+pub(crate) use blast::{due_limit, fleet_limit};
 pub use survey::{ClusterState, ClusterStatus, PointStatus, survey};
 
 use crate::model::{Cluster, Desired, Policy};
@@ -29,6 +30,7 @@ use crate::observed::{Instance, Listing, Observed, Records, SiteInventory, Unman
 use crate::plan::{Basis, FORMAT_VERSION, Plan, SiteCoverage, VALID_FOR};
 use crate::point::{Catalogue, Shelf, Stranger};
 use crate::retention;
+use crate::share::Share;
 use crate::workers::{self, Alone, Workers};
 use cluster::Outcome;
 use jiff::Timestamp;
@@ -51,7 +53,28 @@ pub fn plan_with(
     baseline: Option<&Desired>,
     as_of: Timestamp,
 ) -> Plan {
-    let world = World::of(observed);
+    plan_world(workers, desired, &World::of(observed, None), baseline, as_of)
+}
+
+/// The same for a part of a fleet, which may use its share of what the whole one may do.
+pub(crate) fn plan_part(
+    desired: &Desired,
+    observed: &Observed,
+    baseline: Option<&Desired>,
+    as_of: Timestamp,
+    share: &Share,
+) -> Plan {
+    plan_world(&Alone, desired, &World::of(observed, Some(share)), baseline, as_of)
+}
+
+fn plan_world(
+    workers: &dyn Workers,
+    desired: &Desired,
+    world: &World<'_>,
+    baseline: Option<&Desired>,
+    as_of: Timestamp,
+) -> Plan {
+    let observed = world.observed;
     // Also those that no document declares: what lies of them is told, and counts for the fleet's limit of deletes.
     let found = world.catalogues.values().flat_map(Catalogue::clusters);
     let uids: Vec<&ClusterUid> = desired.clusters.keys().chain(found).collect::<BTreeSet<_>>().into_iter().collect();
@@ -59,8 +82,8 @@ pub fn plan_with(
         let holdings = world.holdings(uid);
         let mut outcome = Outcome::default();
         if let Some(cluster) = desired.clusters.get(*uid) {
-            outcome = cluster::plan(&Subject::of(desired, cluster), &world, &holdings, as_of);
-            cause::attribute(&mut outcome, desired, cluster, &world, &holdings, baseline, as_of);
+            outcome = cluster::plan(&Subject::of(desired, cluster), world, &holdings, as_of);
+            cause::attribute(&mut outcome, desired, cluster, world, &holdings, baseline, as_of);
         }
         outcome.findings.extend(findings::of_holdings(desired, uid, &holdings, &outcome.changes));
         outcome.restorable = holdings.values().flat_map(|shelf| &shelf.points).filter(|p| p.is_restorable()).count();
@@ -70,9 +93,9 @@ pub fn plan_with(
     for outcome in outcomes {
         total.append(outcome);
     }
-    total.findings.extend(findings::of_nobody(&world, &total.changes));
-    copies::limit(&mut total, desired, &world);
-    blast::limit(&mut total, desired, &world, as_of);
+    total.findings.extend(findings::of_nobody(world, &total.changes));
+    copies::limit(&mut total, desired, world);
+    blast::limit(&mut total, desired, world, as_of);
     total.sort();
     Plan {
         format_version: FORMAT_VERSION.to_owned(),
@@ -114,6 +137,8 @@ struct Site<'a> {
     inventory: &'a SiteInventory,
     instances: BTreeMap<&'a InstanceId, &'a Instance>,
     unmanaged: BTreeMap<&'a DiskId, Vec<&'a Unmanaged>>,
+    /// How many snapshots there are that the inventory leaves out, since they are of another part of the fleet.
+    elsewhere: usize,
 }
 
 impl<'a> Site<'a> {
@@ -135,6 +160,8 @@ impl<'a> Site<'a> {
 /// The observation, with each site's points put together once.
 struct World<'a> {
     observed: &'a Observed,
+    /// What it may use of the limits, if it is a part of a fleet.
+    share: Option<&'a Share>,
     sites: BTreeMap<&'a SiteName, Site<'a>>,
     catalogues: BTreeMap<&'a SiteName, Catalogue<'a>>,
     /// What claims to be ours at each site, and names no cluster.
@@ -143,7 +170,7 @@ struct World<'a> {
 }
 
 impl<'a> World<'a> {
-    fn of(observed: &'a Observed) -> Self {
+    fn of(observed: &'a Observed, share: Option<&'a Share>) -> Self {
         let catalogues: BTreeMap<&SiteName, Catalogue<'a>> = observed
             .sites
             .iter()
@@ -157,9 +184,10 @@ impl<'a> World<'a> {
             for snapshot in &inventory.unmanaged {
                 unmanaged.entry(&snapshot.disk).or_default().push(snapshot);
             }
-            Some((name, Site { inventory, instances, unmanaged }))
+            let elsewhere = share.map_or(0, |share| share.elsewhere(name));
+            Some((name, Site { inventory, instances, unmanaged, elsewhere }))
         });
-        Self { observed, sites: sites.collect(), catalogues, nobodys, no_records: Records::default() }
+        Self { observed, share, sites: sites.collect(), catalogues, nobodys, no_records: Records::default() }
     }
 
     /// A site, or why it is unknown.

@@ -84,7 +84,7 @@ pub struct PointStatus {
 /// Tells the state of every cluster, ordered by name.
 #[must_use]
 pub fn survey(desired: &Desired, observed: &Observed, as_of: Timestamp) -> Vec<ClusterStatus> {
-    let world = World::of(observed);
+    let world = World::of(observed, None);
     let mut all: Vec<ClusterStatus> =
         desired.clusters.values().map(|cluster| one(&Subject::of(desired, cluster), &world, as_of)).collect();
     all.sort_by(|a, b| (&a.name, &a.uid).cmp(&(&b.name, &b.uid)));

@@ -50,8 +50,8 @@ impl Disks<'_> {
     /// What a site may have in all, by what is there and this one point.
     fn full(&self, parts: usize) -> Option<WaitingFor> {
         let most = self.rules.snapshots_per_site?;
-        let inventory = self.home.site.inventory;
-        let count = inventory.snapshots.len() + inventory.unmanaged.len();
+        let site = self.home.site;
+        let count = site.inventory.snapshots.len() + site.inventory.unmanaged.len() + site.elsewhere;
         let is_full = count + parts > usize::try_from(most).unwrap_or(usize::MAX);
         is_full.then(|| WaitingFor::Quota { limit: format!("the site has {count} snapshots, and {most} is the most") })
     }
