@@ -131,16 +131,12 @@ fn because(point: &RecoveryPoint<'_>) -> Option<String> {
     }
 }
 
-fn all<'a>(point: &'a RecoveryPoint<'_>) -> impl Iterator<Item = &'a Snapshot> {
-    point.parts.iter().map(|part| part.snapshot.snapshot()).chain(point.unsealed.iter().copied())
-}
-
 fn has_failed(point: &RecoveryPoint<'_>) -> bool {
-    all(point).any(|snapshot| matches!(snapshot.readiness, Readiness::Failed { .. }))
+    point.snapshots().any(|snapshot| matches!(snapshot.readiness, Readiness::Failed { .. }))
 }
 
 fn is_being_made(point: &RecoveryPoint<'_>) -> bool {
-    all(point).any(|snapshot| match snapshot.readiness {
+    point.snapshots().any(|snapshot| match snapshot.readiness {
         Readiness::Creating | Readiness::CutFixed => true,
         Readiness::Ready | Readiness::Failed { .. } => false,
     })
@@ -151,7 +147,7 @@ fn is_being_made(point: &RecoveryPoint<'_>) -> bool {
 fn is_quiet(point: &RecoveryPoint<'_>, as_of: Timestamp) -> bool {
     let is_adopted = point.parts.iter().any(|part| part.name.role == PartRole::Unfinished);
     let since = if is_adopted { ADOPTED } else { QUIET }.before(as_of);
-    all(point).all(|snapshot| snapshot.created <= since)
+    point.snapshots().all(|snapshot| snapshot.created <= since)
 }
 
 /// Seals what carries our intent and nothing else. What has other facts of ours, and no seal, was not left by a run that was
@@ -170,7 +166,7 @@ fn adopt(view: &View<'_>, place: &Place<'_>, point: &RecoveryPoint<'_>, outcome:
     if is_leased || !is_quiet(point, as_of) || !point.unsealed.iter().all(is_ours) {
         return;
     }
-    let youngest = all(point).map(|snapshot| snapshot.created).max().unwrap_or(as_of);
+    let youngest = point.snapshots().map(|snapshot| snapshot.created).max().unwrap_or(as_of);
     let earliest = point.unsealed.iter().map(|snapshot| snapshot.created).min().unwrap_or(as_of);
     let retagged = |snapshot: &&Snapshot| Retagged {
         expected: expected(snapshot),
