@@ -5,6 +5,7 @@
 
 mod chance;
 mod documents;
+mod isolation;
 mod judge;
 mod life;
 mod meddling;

@@ -3,7 +3,7 @@
 use crate::chance::Chance;
 
 /// Whose rules the sites follow.
-const PROFILES: [&str; 4] = ["aws", "azure", "gcp", "alibaba"];
+pub(crate) const PROFILES: [&str; 4] = ["aws", "azure", "gcp", "alibaba"];
 
 /// How many policies the clusters of a site choose from.
 pub(crate) const POLICIES: usize = 2;

@@ -285,7 +285,7 @@ fn tag(id: &str, snapshot: &mut Snapshot, tags: &Tags, at: Timestamp, by_us: boo
         snapshot.marked = Some(at);
         return Some(Deed::Marked { id: id.to_owned(), at, was });
     }
-    if tags.contains_key("backstay-seal-2") && snapshot.sealed.is_none() {
+    if tags.contains_key("backstay-seal-2") && !was.is_tampered() {
         snapshot.sealed = Some(covered(&snapshot.tags));
         return (tags.get("backstay-part").map(String::as_str) == Some(LEFTOVER)).then_some(Deed::Adopted);
     }

@@ -109,6 +109,15 @@ impl AtPlace {
     }
 }
 
+impl AtPlace {
+    /// With what the floor of others keeps, and with their obstacle.
+    fn with_floor_of(mut self, others: Self) -> Self {
+        let of_floor = others.kept.into_iter().filter(|(_, reasons)| reasons.contains(&KeepReason::Redundancy));
+        self.kept.extend(of_floor);
+        Self { kept: self.kept, floor: others.floor }
+    }
+}
+
 /// What all places keep.
 pub(super) struct Fates<'a> {
     at: BTreeMap<&'a str, AtPlace>,
@@ -125,13 +134,19 @@ impl<'a> Fates<'a> {
         let is_of_line = |place: &Place<'_>| matches!(place.kind, Kind::Home | Kind::Former);
         let has_former = candidates.iter().any(|(place, own)| matches!(place.kind, Kind::Former) && !own.is_empty());
         let judged = |place: &Place<'_>, own: &[Candidate]| {
+            let alone = AtPlace::of(view, place, own);
             if !has_former || !is_of_line(place) {
-                return AtPlace::of(view, place, own);
+                return alone;
             }
             // What a place has is as old there as its own provider says: its own objects speak first.
             let here = candidates.iter().filter(|(other, _)| other.name == place.name);
-            let line = here.chain(candidates.iter().filter(|(other, _)| is_of_line(other)));
-            AtPlace::of(view, place, &distinct(line))
+            let line = distinct(here.chain(candidates.iter().filter(|(other, _)| is_of_line(other))));
+            let of_line = AtPlace::of(view, place, &line);
+            match place.kind {
+                // Home keeps a floor of its own besides.
+                Kind::Home | Kind::Copy(_) => of_line.with_floor_of(alone),
+                Kind::Former => AtPlace { floor: None, ..of_line },
+            }
         };
         let at = candidates.iter().map(|(place, own)| (place.name.as_str(), judged(place, own))).collect();
         let mut fates = Self { at, shared: BTreeSet::new(), floor: None };
@@ -139,6 +154,8 @@ impl<'a> Fates<'a> {
         let elsewhere = candidates.iter().skip(1).any(|(_, own)| !own.is_empty());
         if elsewhere && !view.subject.cluster.is_retired {
             fates.share(view, candidates);
+        } else if let Some((home, _)) = candidates.first() {
+            fates.floor = fates.at.get(home.name.as_str()).and_then(|at| at.floor.clone());
         }
         fates
     }

@@ -1,7 +1,7 @@
 //! The inputs, indexed once, and each cluster with what lies at its places.
 
 use super::Violation;
-use super::points::{self, Attempt, Seen, State, Whole};
+use super::points::{self, Attempt, Rank, Seen, State, Whole};
 use super::reference::{self, Kept};
 use super::slots::Slots;
 use crate::capabilities::{Copies, Iaas, Rules};
@@ -318,16 +318,28 @@ impl<'a> Context<'a> {
     }
 
     /// What a copy site's retention would keep, had it everything that can be copied there.
-    ///
-    /// It judges by the cut alone (decision 6): a copy is made later than its point.
     pub(super) fn wanted_at(&self, copy: &CopyPolicy) -> Kept {
+        let may_travel = |point: &&Whole<'_>| {
+            reference::is_of_retention(point.class) && !reference::is_from_the_future(point, self.facts.as_of)
+        };
         // What lies on another cloud cannot come there.
         let sites = &self.facts.desired.sites;
         let kind = |name: &SiteName| sites.get(name).map(|site| (site.kind(), Iaas::of(site)));
         let is_source = |other: &Place<'a>| kind(other.site) == kind(&copy.site);
-        let points = self.with_others(self.place(&copy.site), false, is_source).into_iter();
-        let points: Vec<Whole<'a>> = points.map(|point| Whole { created: point.cut, ..point.clone() }).collect();
-        self.kept(&points.iter().collect::<Vec<_>>(), &copy.retention)
+        let points: Vec<&Whole<'_>> =
+            self.with_others(self.place(&copy.site), false, is_source).into_iter().filter(may_travel).collect();
+        // By the cut alone: a copy is made later than its point, and its age must not begin anew.
+        let judged = |is_held: fn(&Whole<'_>) -> bool| {
+            let by_cut: Vec<Whole<'_>> = points
+                .iter()
+                .map(|point| Whole { created: point.cut, held: is_held(point), ..(*point).clone() })
+                .collect();
+            self.kept(&by_cut.iter().collect::<Vec<_>>(), &copy.retention)
+        };
+        // A hold alone wants no second object: what is held is wanted if it were kept without.
+        let held: BTreeSet<Rank> = points.iter().filter(|point| point.held).map(|point| point.rank()).collect();
+        let free = judged(|point| point.held).only(|rank| !held.contains(rank));
+        if held.is_empty() { free } else { free.or(judged(|_| false).only(|rank| held.contains(rank))) }
     }
 
     fn kept(&self, points: &[&Whole<'a>], retention: &Retention) -> Kept {

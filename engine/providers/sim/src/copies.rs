@@ -3,14 +3,16 @@
 use crate::site::SimSite;
 use backstay_core::capabilities::Copies;
 use backstay_core::observed::{Readiness, Snapshot};
-use backstay_core::tags::SEAL_2;
+use backstay_core::tags::{PART, PartName, PartRole};
 use backstay_provider::{CopySnapshot, Created, Description, ErrorClass, ProviderError};
 use backstay_sim::{Call, NewCopy, Reply, Source};
 
-/// The copy that a retry goes on with: one that is sealed already, or else the oldest. A call that was delivered twice made
-/// two, and both must never become the same part.
+/// The copy that a retry goes on with: one that is sealed as a part already, or else the oldest. A call that was delivered
+/// twice made two, and both must never become the same part.
 fn of_several(found: Vec<Snapshot>) -> Option<Snapshot> {
-    found.into_iter().min_by_key(|copy| !copy.tags.contains_key(SEAL_2))
+    let part = |copy: &Snapshot| copy.tags.get(PART).and_then(|text| text.parse::<PartName>().ok());
+    let is_part = |copy: &Snapshot| part(copy).is_some_and(|part| part.role != PartRole::Unfinished);
+    found.into_iter().min_by_key(|copy| !is_part(copy))
 }
 
 impl SimSite {

@@ -6,7 +6,7 @@ mod support;
 use backstay_core::model::{LockMode, SimCall, SimFailure, SimFault};
 use backstay_core::name::SiteName;
 use backstay_core::observed::Readiness;
-use backstay_core::tags::{INTENT, Intent, MANAGED, SEAL_2, Tags};
+use backstay_core::tags::{INTENT, Intent, MANAGED, PART, Tags};
 use backstay_provider::{Capabilities, CopySnapshot, Created, ErrorClass};
 use support::{Fleet, at, create, now, refused};
 
@@ -72,7 +72,7 @@ fn of_a_copy_that_was_delivered_twice_the_sealed_one_is_adopted() {
         let order = CopySnapshot { from, source, intent: intent.clone(), tags, kms_key: None };
         let Created::Created(copy) = now(away.store.copy(&order)).unwrap() else { panic!("it was adopted") };
         assert_eq!(now(away.inventory.by_intent(&intent)).unwrap().len(), 2);
-        now(away.store.tag(&copy.id, &support::tag(SEAL_2, "s"))).unwrap();
+        now(away.store.tag(&copy.id, &support::tag(PART, "data-1of1"))).unwrap();
         let Created::Adopted(again) = now(away.store.copy(&order)).unwrap() else { panic!("it was made again") };
         assert_eq!(again.id, copy.id);
     }

@@ -87,6 +87,7 @@ fn what_a_policy_keeps_is_neither_marked_nor_deleted() {
     ]);
 }
 
+/// Bug of others 27: a stolen tagging role backdates a tombstone.
 #[test]
 fn a_delete_needs_record_and_tag_and_sighting_and_grace() {
     check(&[
