@@ -512,6 +512,11 @@ pub enum WaitingFor {
         /// Which quota.
         limit: String,
     },
+    /// The provider answers no more such calls within the time that a plan is valid: the next plan asks for the rest.
+    Budget {
+        /// Which budget.
+        limit: String,
+    },
     /// Another run works on the cluster now. Its changes stay in the plan: `apply` waits for it, or leaves the cluster out.
     Lease {
         /// Which run.
@@ -559,6 +564,7 @@ impl fmt::Display for WaitingFor {
             }
             Self::DiskSpacing { disk, until: None } => write!(f, "a snapshot of {disk} must be ready first"),
             Self::Quota { limit } => write!(f, "no further snapshot: {limit}"),
+            Self::Budget { limit } => write!(f, "not in this plan any more: {limit}"),
             Self::Lease { holder, until } => {
                 write!(f, "run {holder} works on it now, until {} at the latest", brief(*until))
             }

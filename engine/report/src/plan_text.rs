@@ -159,6 +159,7 @@ fn waiting(waiting: &[Waiting], paint: Paint, out: &mut String) {
             WaitingFor::SourceNotReady => "for the point that is to be copied",
             WaitingFor::Copies { .. } => "for their copies to be ready",
             WaitingFor::DiskSpacing { .. } => "for the provider to take another snapshot of the disk",
+            WaitingFor::Budget { .. } => "for the provider to answer more calls",
             WaitingFor::Lease { .. } => "for another run that works on the cluster",
             WaitingFor::BackOff { .. }
             | WaitingFor::FailedCopy { .. }

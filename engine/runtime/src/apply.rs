@@ -94,7 +94,8 @@ impl Applied {
             | WaitingFor::BackOff { .. }
             | WaitingFor::Source { .. }
             | WaitingFor::DiskSpacing { .. }
-            | WaitingFor::Quota { .. } => true,
+            | WaitingFor::Quota { .. }
+            | WaitingFor::Budget { .. } => true,
             WaitingFor::Grace { .. }
             | WaitingFor::Lock { .. }
             | WaitingFor::Sighting

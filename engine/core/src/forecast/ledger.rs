@@ -193,6 +193,7 @@ fn code_of(why: &WaitingFor) -> Option<&'static str> {
         WaitingFor::Copies { .. } => Some("copies"),
         WaitingFor::DiskSpacing { .. } => Some("disk-spacing"),
         WaitingFor::Quota { .. } => Some("quota"),
+        WaitingFor::Budget { .. } => Some("budget"),
     }
 }
 

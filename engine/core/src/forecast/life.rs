@@ -195,6 +195,7 @@ fn look_of(why: &WaitingFor, next_run: Timestamp) -> Option<Timestamp> {
         | WaitingFor::Sighting
         | WaitingFor::BlastRadius { .. }
         | WaitingFor::CopyQueue { .. }
+        | WaitingFor::Budget { .. }
         | WaitingFor::SourceNotReady
         | WaitingFor::FailedCopy { .. }
         | WaitingFor::Copies { .. }

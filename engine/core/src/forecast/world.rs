@@ -360,7 +360,8 @@ impl World {
             | WaitingFor::BackOff { .. }
             | WaitingFor::Source { .. }
             | WaitingFor::DiskSpacing { .. }
-            | WaitingFor::Quota { .. } => true,
+            | WaitingFor::Quota { .. }
+            | WaitingFor::Budget { .. } => true,
             WaitingFor::Grace { .. }
             | WaitingFor::Lock { .. }
             | WaitingFor::Sighting

@@ -100,6 +100,8 @@ impl Outcome {
 pub(super) struct Others<'a> {
     /// What was made of its disks, and does not name it.
     pub(super) astray: &'a Astray<'a>,
+    /// Why the create must wait: its site takes those of others first.
+    pub(super) come_first: Option<&'a WaitingFor>,
 }
 
 /// Decides all about one cluster, but the causes.
@@ -204,6 +206,10 @@ fn plan_create(
             return;
         }
     };
+    if let Some(why) = others.come_first {
+        outcome.wait(cluster, Some(key), why.clone());
+        return;
+    }
     let newest = newest(places, as_of);
     let earlier = home.points().iter().filter(|point| point.key.slot == slot && !point.is_restorable()).count();
     let reason = match (u32::try_from(earlier).unwrap_or(u32::MAX), newest) {

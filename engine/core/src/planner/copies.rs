@@ -2,6 +2,7 @@
 
 use super::cluster::Outcome;
 use super::places::{Kind, Place, Seen};
+use super::room::Room;
 use super::view::{self, Id, View, expected};
 use super::{World, places::Places};
 use crate::capabilities::{Copies, Iaas};
@@ -223,9 +224,9 @@ fn await_sources(view: &View<'_>, copy: &CopyPolicy, all: &[Candidate], outcome:
     }
 }
 
-/// Turns copies beyond what a site takes at a time into waiting: over the whole fleet, oldest cut first. What was to be
+/// Turns copies beyond what a site takes, at a time or in all, into waiting: over the whole fleet, oldest cut first. What was to be
 /// marked because of them waits without a word.
-pub(super) fn limit(total: &mut Outcome, desired: &Desired, world: &World<'_>) {
+pub(super) fn limit(total: &mut Outcome, desired: &Desired, world: &World<'_>, room: &mut Room<'_>) {
     let mut queued: Vec<(usize, &CopyPoint)> = Vec::new();
     for (index, change) in total.changes.iter().enumerate() {
         if let Action::Copy(copy) = &change.action {
@@ -240,7 +241,7 @@ pub(super) fn limit(total: &mut Outcome, desired: &Desired, world: &World<'_>) {
         (copy.cut, &change.cluster, copy.point, copy.class, &change.site)
     });
     let mut under_way: BTreeMap<&SiteName, usize> = BTreeMap::new();
-    let mut late: BTreeMap<usize, u32> = BTreeMap::new();
+    let mut late: BTreeMap<usize, WaitingFor> = BTreeMap::new();
     for (index, copy) in queued {
         let site = &total.changes[index].site;
         let Some(Copies::Queued { parallel, .. }) = desired.sites.get(site).map(|site| Iaas::of(site).rules().copies)
@@ -250,10 +251,14 @@ pub(super) fn limit(total: &mut Outcome, desired: &Desired, world: &World<'_>) {
         let open = under_way.entry(site).or_insert_with(|| on_their_way(desired, world, site));
         let shared = world.share.and_then(|share| share.copies.get(site).copied());
         let most = shared.unwrap_or_else(|| usize::try_from(parallel).unwrap_or(usize::MAX));
-        if *open + copy.parts.len() <= most {
-            *open += copy.parts.len();
+        let fits = if *open + copy.parts.len() <= most {
+            room.take(&total.changes[index])
         } else {
-            late.insert(index, parallel);
+            Err(WaitingFor::CopyQueue { limit: format!("{site} takes {parallel} at a time") })
+        };
+        match fits {
+            Ok(()) => *open += copy.parts.len(),
+            Err(why) => drop(late.insert(index, why)),
         }
     }
     let stopped: BTreeSet<(ClusterUid, SiteName)> =
@@ -267,12 +272,12 @@ pub(super) fn limit(total: &mut Outcome, desired: &Desired, world: &World<'_>) {
     };
     let changes = std::mem::take(&mut total.changes);
     for (index, change) in changes.into_iter().enumerate() {
-        match late.get(&index) {
-            Some(parallel) => total.waiting.push(Waiting {
+        match late.remove(&index) {
+            Some(why) => total.waiting.push(Waiting {
                 cluster: change.cluster.clone(),
                 name: change.name.clone(),
                 point: Some(change.action.point()),
-                why: WaitingFor::CopyQueue { limit: format!("{} takes {parallel} at a time", change.site) },
+                why,
             }),
             None if relies_on_them(&change) => {}
             None => total.changes.push(change),

@@ -14,6 +14,7 @@ mod locks;
 mod places;
 mod removals;
 mod retirement;
+mod room;
 mod safety;
 mod source;
 mod survey;
@@ -36,6 +37,7 @@ use crate::workers::{self, Alone, Workers};
 use astray::{Astray, Found};
 use cluster::{Others, Outcome};
 use jiff::Timestamp;
+use room::Room;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 /// Plans the difference between what is desired and what was observed, for one instant.
@@ -81,24 +83,14 @@ fn plan_world(
     let found = world.catalogues.values().flat_map(Catalogue::clusters);
     let uids: Vec<&ClusterUid> = desired.clusters.keys().chain(found).collect::<BTreeSet<_>>().into_iter().collect();
     let fleet = Fleet { desired, baseline, world, as_of };
-    let mut astray = Astray::of_nobody(world);
-    let planned = workers::map(workers, &uids, |uid| {
-        let holdings = world.holdings(uid);
-        let found = astray::on_shelves(world, desired, desired.clusters.get(*uid).map(|cluster| &**cluster), &holdings);
-        (fleet.plan(uid, &holdings, Others { astray: &astray }), found)
-    });
-    let (mut outcomes, found): (Vec<Outcome>, Vec<Vec<Found<'_>>>) = planned.into_iter().unzip();
-    // Few have any: so those alone are planned again whose disks are snapshotted under another's name.
-    let more = astray.add(found.into_iter().flatten());
-    for (uid, outcome) in uids.iter().zip(&mut outcomes).filter(|(_, outcome)| outcome.cuts_one_of(&more)) {
-        *outcome = fleet.plan(uid, &world.holdings(uid), Others { astray: &astray });
-    }
+    let mut room = Room::of(desired, world);
+    let outcomes = fleet.plan_all(workers, &uids, &mut room);
     let mut total = Outcome::default();
     for outcome in outcomes {
         total.append(outcome);
     }
     total.findings.extend(findings::of_nobody(world, &total.changes));
-    copies::limit(&mut total, desired, world);
+    copies::limit(&mut total, desired, world, &mut room);
     blast::limit(&mut total, desired, world, as_of);
     total.sort();
     Plan {
@@ -128,7 +120,35 @@ struct Fleet<'a> {
     as_of: Timestamp,
 }
 
-impl Fleet<'_> {
+impl<'a> Fleet<'a> {
+    /// Every cluster's part of the plan, in their order.
+    fn plan_all(&self, workers: &dyn Workers, uids: &[&ClusterUid], room: &mut Room<'a>) -> Vec<Outcome> {
+        let Self { desired, world, .. } = *self;
+        let mut astray = Astray::of_nobody(world);
+        let planned = workers::map(workers, uids, |uid| {
+            let holdings = world.holdings(uid);
+            let cluster = desired.clusters.get(*uid).map(|cluster| &**cluster);
+            let found = astray::on_shelves(world, desired, cluster, &holdings);
+            (self.plan(uid, &holdings, Others { astray: &astray, come_first: None }), found)
+        });
+        let (mut outcomes, found): (Vec<Outcome>, Vec<Vec<Found<'_>>>) = planned.into_iter().unzip();
+        // Few have any: so those alone are planned again whose disks are snapshotted under another's name.
+        let more = astray.add(found.into_iter().flatten());
+        for (uid, outcome) in uids.iter().zip(&mut outcomes).filter(|(_, outcome)| outcome.cuts_one_of(&more)) {
+            *outcome = self.plan(uid, &world.holdings(uid), Others { astray: &astray, come_first: None });
+        }
+        // What would have followed a point that must wait has to wait, too: so all of its cluster is planned again.
+        let late = room.late(&outcomes);
+        let again = workers::map(workers, &late, |(place, why)| {
+            let others = Others { astray: &astray, come_first: Some(why) };
+            self.plan(uids[*place], &world.holdings(uids[*place]), others)
+        });
+        for ((place, _), outcome) in late.into_iter().zip(again) {
+            outcomes[place] = outcome;
+        }
+        outcomes
+    }
+
     /// One cluster's part of the plan, or what is told of one that no document declares.
     fn plan(&self, uid: &ClusterUid, holdings: &Holdings<'_>, others: Others<'_>) -> Outcome {
         let Self { desired, baseline, world, as_of } = *self;

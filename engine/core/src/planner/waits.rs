@@ -36,16 +36,11 @@ pub(super) fn counts_by_disk(rules: &Rules) -> bool {
 
 impl Disks<'_> {
     /// Why no further snapshot of these disks may be made now.
-    pub(super) fn busy<'d>(&self, disks: impl ExactSizeIterator<Item = &'d DiskId>) -> Option<WaitingFor> {
-        if let Some(why) = self.full(disks.len()) {
-            return Some(why);
-        }
+    pub(super) fn busy<'d>(&self, mut disks: impl Iterator<Item = &'d DiskId>) -> Option<WaitingFor> {
         if !counts_by_disk(self.rules) {
             return None;
         }
-        disks
-            .into_iter()
-            .find_map(|disk| self.quota(disk).or_else(|| self.pending(disk)).or_else(|| self.spacing(disk)))
+        disks.find_map(|disk| self.quota(disk).or_else(|| self.pending(disk)).or_else(|| self.spacing(disk)))
     }
 
     /// Those of a disk that claim to be ours, in whatever state: the site counts them all, believed or not.
@@ -53,15 +48,6 @@ impl Disks<'_> {
         let own = self.home.shelf.into_iter().flat_map(Shelf::snapshots).filter(move |s| s.disk == *disk);
         let of_disk = self.astray.of_disk(self.site, disk).iter().copied();
         own.chain(of_disk.filter(|snapshot| snapshot.tags.get(tags::CLUSTER) != Some(self.uid.as_str())))
-    }
-
-    /// What a site may have in all, by what is there and this one point.
-    fn full(&self, parts: usize) -> Option<WaitingFor> {
-        let most = self.rules.snapshots_per_site?;
-        let site = self.home.site;
-        let count = site.inventory.snapshots.len() + site.inventory.unmanaged.len() + site.elsewhere;
-        let is_full = count + parts > usize::try_from(most).unwrap_or(usize::MAX);
-        is_full.then(|| WaitingFor::Quota { limit: format!("the site has {count} snapshots, and {most} is the most") })
     }
 
     fn quota(&self, disk: &DiskId) -> Option<WaitingFor> {

@@ -25,7 +25,7 @@
 //! | 18 blast radius | `blast` |
 //! | 19-24 | the executor, restores and archives; no plan shows them. `repairs`: nothing is adopted under another run's lease |
 //! | 25 pins | `removals`: a copy that is wanted, planned or on its way keeps its source |
-//! | 26 liveness | `rates`, `copies`, `locks`: nothing is asked of a site that its own rules refuse |
+//! | 26 liveness | `rates`, `copies`, `locks`: nothing is asked of a site that its own rules refuse, nor more than it takes in an hour |
 //!
 //! **Which sites must be known** for a mark or a delete: home and each copy site, for what may lie there counts, waits or is
 //! wanted. A third site that is unknown may hide former points. They could only have let more go: retention without them keeps

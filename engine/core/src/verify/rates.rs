@@ -1,11 +1,11 @@
-//! What a site takes: how often and how many (CLOUDS.md, INVARIANTS.md 26). A create that its site will refuse is no backup.
+//! What a site takes: how often and how many (CLOUDS.md, INVARIANTS.md 26). What its site will refuse is no backup.
 
 use super::Violation;
 use super::world::Facts;
-use crate::capabilities::Rules;
+use crate::capabilities::{Allowance, CallClass, Rules};
 use crate::name::{ClusterUid, DiskId, SiteName};
 use crate::observed::{Readiness, SiteInventory};
-use crate::plan::{Action, PlannedPart};
+use crate::plan::{Action, Change, PlannedPart};
 use crate::time::Duration;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, HashMap};
@@ -18,19 +18,25 @@ struct OfDisk {
     failed: usize,
 }
 
-/// Checks every create of a plan, for a site counts them all.
+/// Checks what a plan makes, for a site counts it all.
 pub(super) fn check(facts: &Facts<'_>, violations: &mut Vec<Violation>) {
-    let mut by_site: BTreeMap<&SiteName, Vec<(&ClusterUid, &PlannedPart)>> = BTreeMap::new();
+    let mut by_site: BTreeMap<&SiteName, Vec<&Change>> = BTreeMap::new();
     for change in &facts.plan.changes {
-        if let Action::Create(create) = &change.action {
-            let parts = create.parts.iter().map(|part| (&change.cluster, part));
-            by_site.entry(&change.site).or_default().extend(parts);
+        match change.action {
+            Action::Create(_) | Action::Copy(_) => by_site.entry(&change.site).or_default().push(change),
+            Action::Tag(_) | Action::Lock(_) | Action::Expire(_) | Action::Revive(_) | Action::Delete(_) => {}
         }
     }
-    for (site, parts) in by_site {
+    for (site, made) in by_site {
         let (Some(inventory), Some(rules)) = (facts.inventory(site), facts.rules(site)) else { continue };
-        check_site(inventory, rules, &parts, violations);
+        check_site(inventory, rules, &made, violations);
         let now = facts.as_of.max(inventory.clock.now);
+        let mut parts = Vec::new();
+        for change in made {
+            if let Action::Create(create) = &change.action {
+                parts.extend(create.parts.iter().map(|part| (&change.cluster, part)));
+            }
+        }
         let there = of_disks(inventory, &parts);
         for ((cluster, part), of_disk) in parts.iter().zip(&there) {
             let mut fail = |what: String| {
@@ -42,17 +48,37 @@ pub(super) fn check(facts: &Facts<'_>, violations: &mut Vec<Violation>) {
     }
 }
 
-fn check_site(
-    inventory: &SiteInventory,
-    rules: &Rules,
-    parts: &[(&ClusterUid, &PlannedPart)],
-    violations: &mut Vec<Violation>,
-) {
-    let after = inventory.snapshots.len() + inventory.unmanaged.len() + parts.len();
-    let Some((cluster, _)) = parts.first() else { return };
+/// What a site may have in all, and how many calls it answers in the hour of a plan.
+fn check_site(inventory: &SiteInventory, rules: &Rules, made: &[&Change], violations: &mut Vec<Violation>) {
+    let Some(cluster) = made.first().map(|change| &change.cluster) else { return };
+    let mut fail = |what: String| violations.push(Violation { invariant: 26, cluster: cluster.clone(), what });
+    let mut after = inventory.snapshots.len() + inventory.unmanaged.len();
+    let mut calls: BTreeMap<CallClass, usize> = BTreeMap::new();
+    for change in made {
+        let (class, count, parts) = match &change.action {
+            Action::Create(create) if create.atomic_group && create.parts.len() > 1 => {
+                (CallClass::CreateGroup, 1, create.parts.len())
+            }
+            Action::Create(create) => (CallClass::Create, create.parts.len(), create.parts.len()),
+            Action::Copy(copy) => (CallClass::Copy, copy.parts.len(), copy.parts.len()),
+            Action::Tag(_) | Action::Lock(_) | Action::Expire(_) | Action::Revive(_) | Action::Delete(_) => continue,
+        };
+        after += parts;
+        *calls.entry(class).or_default() += count;
+    }
     if exceeds(after, rules.snapshots_per_site) {
-        let what = format!("the site would have {after} snapshots, and takes fewer");
-        violations.push(Violation { invariant: 26, cluster: (*cluster).clone(), what });
+        fail(format!("the site would have {after} snapshots, and takes fewer"));
+    }
+    for budget in rules.budgets {
+        let asked: usize = calls.iter().filter(|(class, _)| budget.calls.contains(class)).map(|(_, count)| count).sum();
+        let an_hour = |each: Duration| 3600 / each.as_seconds().max(1);
+        let allowed = match budget.allowance {
+            Allowance::Bucket { capacity, refill, every } => u64::from(capacity) + u64::from(refill) * an_hour(every),
+            Allowance::Window { calls, length } => u64::from(calls) * an_hour(length),
+        };
+        if u64::try_from(asked).unwrap_or(u64::MAX) > allowed {
+            fail(format!("{asked} calls of {} in one plan, and an hour has {allowed}", budget.name));
+        }
     }
 }
 

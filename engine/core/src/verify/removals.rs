@@ -253,7 +253,8 @@ impl<'c, 'a> Removals<'c, 'a> {
                 continue;
             }
             let lowest = context.retention(place).minimum_redundancy;
-            let own = Floor { lowest, stands_for_remnants: false, what: place.site.as_str() };
+            let at = format!("at {}", place.site);
+            let own = Floor { lowest, stands_for_remnants: false, what: &at };
             let goes = |point: &Whole<'_>| self.goes(place, point, &ids);
             own.check(context, &context.points_at(place, soon), &goes, violations);
         }

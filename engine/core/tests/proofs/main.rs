@@ -24,6 +24,7 @@ mod refused;
 mod retention_counts;
 mod retention_zones;
 mod retirement;
+mod room;
 mod sagas;
 mod scenarios;
 mod stale;
