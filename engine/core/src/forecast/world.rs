@@ -15,8 +15,8 @@ use crate::plan::{
     TagPoint, WaitingFor,
 };
 use crate::planner;
-use crate::share::Share;
 use crate::seal::{Place, SealKey};
+use crate::share::Share;
 use crate::tags::{self, PointClass, PointKey};
 use crate::time::{Duration, stamp, to_micros};
 use crate::tombstone::{Tombstone, TombstoneContent};
@@ -87,8 +87,7 @@ impl World {
     /// The copies that this run would make, if the world were alone; nothing is done.
     pub(super) fn wanted_copies(&mut self, at: Timestamp, every: Duration) -> Vec<WantedCopy> {
         self.move_to(at, every);
-        let plan =
-            planner::plan_part(&self.desired, &self.observed, self.baseline.as_ref(), at, &Share::default());
+        let plan = planner::plan_part(&self.desired, &self.observed, self.baseline.as_ref(), at, &Share::default());
         let of_change = |change: Change| match change.action {
             Action::Copy(copy) => Some(WantedCopy {
                 cut: copy.cut,

@@ -320,7 +320,10 @@ impl<'a> Context<'a> {
     /// What a copy site's retention would keep, had it everything that can be restored from anywhere.
     pub(super) fn wanted_at(&self, copy: &CopyPolicy) -> Kept {
         let points = self.with_others(self.place(&copy.site), false, |_| true);
-        self.kept(&points, &copy.retention)
+        // By the cut alone: a copy's own age begins with it, and would make ever older points the base of a window.
+        let by_cut: Vec<Whole<'a>> =
+            points.into_iter().map(|point| Whole { created: point.cut, ..point.clone() }).collect();
+        self.kept(&by_cut.iter().collect::<Vec<_>>(), &copy.retention)
     }
 
     fn kept(&self, points: &[&Whole<'a>], retention: &Retention) -> Kept {

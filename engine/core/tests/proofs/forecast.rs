@@ -95,7 +95,8 @@ fn assert_alike(lab: &Lab, days: u64, least: [u64; 6]) -> Forecast {
 #[test]
 fn due_deletes_stay_within_twice_the_slots_of_the_whole_fleet() {
     let clusters = ["a", "b", "c", "d"];
-    let mut lab = Lab::of("schedule: { every: 24h, spread: 0s }\nretention: { keep: { daily: 2 }, grace: 24h }", &clusters);
+    let mut lab =
+        Lab::of("schedule: { every: 24h, spread: 0s }\nretention: { keep: { daily: 2 }, grace: 24h }", &clusters);
     for cluster in clusters {
         lab.put_daily(cluster, 20);
     }
@@ -170,7 +171,12 @@ fn four_clouds_are_foretold_by_their_own_rules() {
 #[test]
 fn an_accounts_quota_is_the_whole_fleets() {
     let mut lab = Lab::of(SHORT, &["a", "b", "c"]);
-    let mine = Unmanaged { id: SnapshotId::new("mine").unwrap(), disk: DiskId::new("other").unwrap(), created: lab.now, size: 1 };
+    let mine = Unmanaged {
+        id: SnapshotId::new("mine").unwrap(),
+        disk: DiskId::new("other").unwrap(),
+        created: lab.now,
+        size: 1,
+    };
     lab.inventory().unmanaged = vec![mine; 100_000 - 5];
     let told = assert_alike(&lab, 1, [5, 0, 0, 0, 0, 0]);
     assert_eq!(told.days.last().unwrap().living, 5);
