@@ -112,6 +112,20 @@ fn a_source_waits_for_its_copy_and_goes_when_that_is_ready() {
 }
 
 #[test]
+fn a_window_of_copies_counts_their_cuts_and_holds_no_older_source() {
+    let mut lab = lab(14, ", retention: { recoveryWindow: 3d }");
+    lab.settle();
+    for day in [24, 25] {
+        lab.set_time(time(&format!("2026-11-{day}T01:00Z")));
+        lab.settle();
+    }
+    // The copies of the 20th to the 23rd were made three days ago: by that age the window's base would be the 19th.
+    lab.set_time(time("2026-11-26T01:00Z"));
+    assert_eq!(lab.run().matches("- orders-db").count(), 7);
+    assert_eq!(lab.cuts().first(), Some(&time("2026-11-21")));
+}
+
+#[test]
 fn a_copy_that_vanished_is_made_again_before_its_marked_source_goes() {
     let mut lab = lab(20, ", retention: { keep: { daily: 5 } }");
     lab.apply_plan();
