@@ -161,10 +161,10 @@ pub(crate) fn cases(few: u32) -> ProptestConfig {
 }
 
 /// The attempt that garbage claims to be.
-const GARBAGE: u32 = 7;
+pub(crate) const GARBAGE: u32 = 7;
 
 /// Whether a change makes ours what was not: a stranger, or a snapshot without a seal.
-fn gives_back(change: &Change) -> bool {
+pub(crate) fn gives_back(change: &Change) -> bool {
     matches!(&change.action, Action::Tag(tag) if tag.repair != Repair::MirrorHold)
 }
 
