@@ -29,6 +29,7 @@ pub mod retention;
 pub mod saga;
 pub mod schedule;
 pub mod seal;
+mod share;
 pub mod tags;
 pub mod time;
 pub mod tombstone;

@@ -76,11 +76,16 @@ pub struct RecoveryPoint<'a> {
     pub is_tagged_marked: bool,
 }
 
-impl RecoveryPoint<'_> {
+impl<'a> RecoveryPoint<'a> {
     /// Whether it counts: as a point that satisfies a slot, and for every floor.
     #[must_use]
     pub fn is_restorable(&self) -> bool {
         self.state == PointState::Restorable
+    }
+
+    /// Its snapshots, sealed or not.
+    pub fn snapshots(&self) -> impl Iterator<Item = &'a Snapshot> {
+        self.parts.iter().map(|part| part.snapshot.snapshot()).chain(self.unsealed.iter().copied())
     }
 }
 
@@ -117,11 +122,17 @@ pub struct Shelf<'a> {
     pub attempts: BTreeSet<PointKey>,
 }
 
-impl Shelf<'_> {
+impl<'a> Shelf<'a> {
     /// Whether there is nothing on it.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.points.is_empty() && self.strangers.is_empty() && self.attempts.is_empty()
+    }
+
+    /// All snapshots that claim the cluster, believed or not.
+    pub fn snapshots(&self) -> impl Iterator<Item = &'a Snapshot> {
+        let strangers = self.strangers.iter().map(|stranger| stranger.snapshot);
+        self.points.iter().flat_map(RecoveryPoint::snapshots).chain(strangers)
     }
 }
 

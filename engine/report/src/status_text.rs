@@ -10,17 +10,27 @@ use jiff::Timestamp;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-const STATES: [(ClusterState, &str); 6] = [
+const STATES: [(ClusterState, &str); 7] = [
     (ClusterState::Unknown, "unknown"),
     (ClusterState::Unprotected, "unprotected"),
     (ClusterState::Late, "late"),
     (ClusterState::Starting, "starting"),
     (ClusterState::Due, "due"),
     (ClusterState::Protected, "protected"),
+    (ClusterState::Retiring, "retiring"),
 ];
 
 fn word(state: ClusterState) -> &'static str {
     STATES.iter().find(|(other, _)| *other == state).map_or("unknown", |(_, word)| word)
+}
+
+/// The state, and of a cluster that is being retired what is left.
+fn told(status: &ClusterStatus) -> String {
+    match (status.state, status.points.len()) {
+        (ClusterState::Retiring, 0) => "retired, nothing left".to_owned(),
+        (ClusterState::Retiring, left) => format!("retiring, {} left", plural(left, "point")),
+        (state, _) => word(state).to_owned(),
+    }
 }
 
 fn paint_state(paint: Paint, state: ClusterState, text: &str) -> String {
@@ -28,6 +38,8 @@ fn paint_state(paint: Paint, state: ClusterState, text: &str) -> String {
         ClusterState::Unknown | ClusterState::Unprotected | ClusterState::Late => paint.red(text),
         ClusterState::Starting | ClusterState::Due => paint.yellow(text),
         ClusterState::Protected => paint.green(text),
+        // What is to go is neither well nor ill.
+        ClusterState::Retiring => paint.dim(text),
     }
 }
 
@@ -84,7 +96,7 @@ fn row(status: &ClusterStatus) -> Vec<String> {
         status.name.to_string(),
         status.site.to_string(),
         status.policy.to_string(),
-        word(status.state).to_owned(),
+        told(status),
         instant(status.newest),
         status.age.map_or_else(|| "-".to_owned(), about),
         status.points.iter().filter(|point| point.state == "restorable").count().to_string(),
@@ -96,7 +108,7 @@ fn row(status: &ClusterStatus) -> Vec<String> {
 #[must_use]
 pub fn cluster_text(status: &ClusterStatus, as_of: Timestamp, paint: Paint) -> String {
     let mut out = String::new();
-    let state = paint_state(paint, status.state, word(status.state));
+    let state = paint_state(paint, status.state, &told(status));
     let _ = writeln!(
         out,
         "{} ({}) at {}, policy {}: {state}",
@@ -160,4 +172,53 @@ fn timeline(status: &ClusterStatus, oldest: Timestamp, as_of: Timestamp, paint: 
         (point.cut, sign)
     });
     line_of_time(points, oldest, as_of, paint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use backstay_core::name::{ClusterName, ClusterUid, PolicyName, SiteName};
+    use backstay_core::planner::PointStatus;
+    use backstay_core::tags::PointClass;
+
+    fn retiring(points: usize) -> ClusterStatus {
+        let cut: Timestamp = "2026-11-23T00:00:00Z".parse().unwrap();
+        let point = PointStatus {
+            point: "20261123t000000z-1".parse().unwrap(),
+            class: PointClass::Scheduled,
+            cut,
+            state: "restorable",
+            kept_by: Vec::new(),
+            is_marked: true,
+            places: vec![SiteName::new("eu").unwrap()],
+        };
+        ClusterStatus {
+            uid: ClusterUid::new("uid-old-db").unwrap(),
+            name: ClusterName::new("old-db").unwrap(),
+            site: SiteName::new("eu").unwrap(),
+            policy: PolicyName::new("gold").unwrap(),
+            state: ClusterState::Retiring,
+            newest: None,
+            age: None,
+            oldest: None,
+            next_due: None,
+            points: vec![point; points],
+            because: None,
+        }
+    }
+
+    #[test]
+    fn a_cluster_that_is_being_retired_says_what_is_left() {
+        let text = |points| {
+            let status = retiring(points);
+            let all = status_text("f", &[status.clone()], Timestamp::UNIX_EPOCH, 9, Paint::Plain);
+            let one = cluster_text(&status, Timestamp::UNIX_EPOCH, Paint::Plain);
+            format!("{all}\n{one}")
+        };
+        let left = text(2);
+        assert!(left.contains("1 cluster: 1 retiring\n"), "{left}");
+        assert!(left.contains("gold    retiring, 2 points left  -"), "{left}");
+        assert!(left.contains("policy gold: retiring, 2 points left\n"), "{left}");
+        assert!(text(0).contains("retired, nothing left"), "{}", text(0));
+    }
 }

@@ -1,7 +1,7 @@
 //! A fleet cut into its clusters, each a small world of its own.
 //!
-//! Clusters decide nothing about each other but the limits of deletes ([`super::run`] shares those out), so a cluster that is
-//! planned alone is planned as in its fleet, at a cost that does not grow with it.
+//! Clusters decide nothing about each other but what the fleet has as a whole ([`super::shares`] shares that out), so a cluster
+//! that is planned alone is planned as in its fleet, at a cost that does not grow with it.
 
 use super::world::World;
 use crate::model::{Cluster, Desired};

@@ -8,6 +8,7 @@ use crate::observed::{Listing, Snapshot};
 use crate::plan::{Action, Plan, WaitingFor};
 use crate::point::{Catalogue, PointState, RecoveryPoint};
 use crate::retention::{self, Candidate, CurrentSystem, KeepReason, Verdict};
+use crate::share::Share;
 use crate::tags;
 use crate::time::{Duration, parse_stamp};
 use crate::verify::Violations;
@@ -44,6 +45,8 @@ pub(super) struct View {
     pub(super) points: Vec<Seen>,
     pub(super) bytes: BTreeMap<SiteName, u64>,
     pub(super) snapshots: BTreeMap<SiteName, u64>,
+    /// What others made of its disks.
+    pub(super) unmanaged: BTreeMap<SiteName, u64>,
     /// When a lock of ours ends, or an unfinished attempt is a day old: the next such instants.
     edges: Vec<Timestamp>,
 }
@@ -59,8 +62,8 @@ impl Life {
     }
 
     /// One run.
-    pub(super) fn run(&mut self, at: Timestamp, every: Duration) -> Result<Plan, Violations> {
-        let plan = self.world.run(at, every)?;
+    pub(super) fn run(&mut self, at: Timestamp, every: Duration, share: &Share) -> Result<Plan, Violations> {
+        let plan = self.world.run(at, every, share)?;
         if !plan.changes.is_empty() {
             self.account_until(at);
             self.view = View::of(&self.world, self.policy.rates);
@@ -194,21 +197,29 @@ fn look_of(why: &WaitingFor, next_run: Timestamp) -> Option<Timestamp> {
         | WaitingFor::CopyQueue { .. }
         | WaitingFor::SourceNotReady
         | WaitingFor::FailedCopy { .. }
-        | WaitingFor::Copies { .. } => Some(next_run),
+        | WaitingFor::Copies { .. }
+        | WaitingFor::Quota { .. } => Some(next_run),
         // The servers stay as they were observed, and so do the sites.
         WaitingFor::SiteUnknown { .. }
         | WaitingFor::Source { .. }
         | WaitingFor::NotSafe { .. }
-        | WaitingFor::Quota { .. }
         | WaitingFor::Lease { .. } => None,
     }
 }
 
 impl View {
+    /// How many points it can be restored from.
+    pub(super) fn restorable(&self) -> u64 {
+        u64::try_from(self.points.iter().filter(|seen| seen.is_restorable).count()).unwrap_or(u64::MAX)
+    }
+
     fn of(world: &World, rates: Rates) -> Self {
         let mut view = Self::default();
         for (site, listing) in &world.observed.sites {
             let Listing::Complete(inventory) = listing else { continue };
+            if !inventory.unmanaged.is_empty() {
+                view.unmanaged.insert(site.clone(), u64::try_from(inventory.unmanaged.len()).unwrap_or(u64::MAX));
+            }
             if inventory.snapshots.is_empty() {
                 continue;
             }

@@ -1,14 +1,15 @@
 //! `simulate`: the same planner, run forward in virtual time over a made-up copy of the world. It changes nothing.
 //!
 //! The model is "what if Backstay runs every hour, and nothing fails": at each run that can matter for a cluster the real planner
-//! plans, the second opinion checks, and the plan is carried out in the made-up world ([`World`]). What runs in between is left
+//! plans, the second opinion checks, and the plan is carried out in the made-up world. What runs in between is left
 //! out, since it would do nothing. So instants are as exact as the time between runs.
 //!
 //! What is simplified, beside failures that do not happen:
 //!
 //! - Servers, disks and sites stay as they were observed. What is being made is ready when the next run comes.
-//! - Clusters are planned one by one. The fleet's limit of deletes is shared out among them in the order of a plan; queues of
-//!   copies and the quotas of an account are not: where the sum passes a quota, the forecast says so.
+//! - Clusters are planned one by one. What the fleet has as a whole is shared out among them: the limits of deletes in the order
+//!   of a plan, what a site takes of copies at a time oldest cut first, and what an account may have of snapshots.
+//! - A copy is ready when the next run comes, as a point is.
 //! - Storage is reckoned from the rate of change that the policy states ([`storage`]), the stored bytes of what exists already
 //!   as well, since no cloud tells them.
 //! - WAL archives are not in it: this version has none.
@@ -21,6 +22,7 @@ mod ledger;
 mod life;
 mod outcome;
 mod run;
+mod shares;
 pub mod storage;
 mod tell;
 mod world;
@@ -29,7 +31,6 @@ pub use outcome::{
     Basis, BudgetUse, ClusterForecast, Day, Example, ExamplePoint, FORMAT_VERSION, Forecast, HeldUp, PolicyForecast,
     RuleFilled, SiteForecast, Total, Unknown, Window,
 };
-pub use world::World;
 
 use crate::model::Desired;
 use crate::observed::Observed;

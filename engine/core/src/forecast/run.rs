@@ -4,16 +4,17 @@ use super::calls;
 use super::carve::Fleet;
 use super::ledger::Ledger;
 use super::life::{Life, bytes};
+use super::shares::{Queued, Shares, Totals};
 use super::{Assumptions, Impossible, Sample};
 use crate::capabilities::CallClass;
-use crate::model::{Cluster, Desired, Limit};
-use crate::name::{PolicyName, SiteName};
+use crate::model::{Cluster, Desired};
+use crate::name::{ClusterUid, PolicyName, SiteName};
 use crate::observed::{Listing, Observed};
 use crate::plan::{Action, Cause, Plan};
 use crate::point::Catalogue;
 use crate::time::Duration;
 use jiff::Timestamp;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// More runs than this are refused: every minute of two months, or every hour of ten years.
@@ -36,8 +37,8 @@ pub(super) struct Walk<'a> {
     pub(super) still: BTreeMap<SiteName, Still>,
     /// Restorable points that no readable cluster explains.
     unexplained_points: f64,
-    /// Deletes of the last 24 hours that the clock alone did not bring: when, whose, for how many it stands.
-    recent: VecDeque<(Timestamp, usize, f64)>,
+    totals: Totals,
+    shares: Shares,
     pub(super) ledger: Ledger,
 }
 
@@ -59,16 +60,11 @@ impl<'a> Walk<'a> {
             .collect();
         let still = still(&fleet, observed);
         let unexplained_points = unexplained_points(desired, observed);
-        let recent = lives.iter().enumerate().flat_map(|(index, life)| {
-            let records = life.world.observed.records.complete();
-            let deletes = records.into_iter().flat_map(|records| &records.recent_deletes);
-            let counted = deletes.filter(|delete| delete.cause != Cause::Due);
-            counted.map(move |delete| (delete.at, index, life.weight))
-        });
-        let mut recent: Vec<(Timestamp, usize, f64)> = recent.collect();
-        recent.sort_by_key(|(at, index, _)| (*at, *index));
+        let mut totals = Totals::default();
+        lives.iter().for_each(|life| totals.add(&life.view, life.weight));
+        let shares = past_deletes(observed, &lives);
         let ledger = Ledger::new(from, assumptions.until);
-        Self { desired, lives, still, unexplained_points, recent: recent.into(), ledger }
+        Self { desired, lives, still, unexplained_points, totals, shares, ledger }
     }
 
     /// Walks from the first run to the end.
@@ -81,7 +77,10 @@ impl<'a> Walk<'a> {
             let at = from.checked_add(every.signed() * i32::try_from(number).unwrap_or(i32::MAX)).unwrap_or(until);
             self.ledger.close_days_before(at, &self.lives, &self.still);
             self.list(at);
-            for index in due.remove(&number).unwrap_or_default() {
+            let due_now = due.remove(&number).unwrap_or_default();
+            self.shares.begin(self.desired, &self.totals, self.unexplained_points, &self.still, at);
+            self.share_out_copies(&due_now, at, every);
+            for index in due_now {
                 let plan = self.run(index, at, every)?;
                 let look = self.lives[index].next_look(&plan, at, every);
                 due.entry(run_at(from, every, look).max(number + 1)).or_default().insert(index);
@@ -95,12 +94,14 @@ impl<'a> Walk<'a> {
     }
 
     fn run(&mut self, index: usize, at: Timestamp, every: Duration) -> Result<Plan, Impossible> {
-        self.share_out_deletes(index, at);
         let life = &mut self.lives[index];
-        let plan = life.run(at, every).map_err(|violations| Impossible::Violation { at, violations })?;
+        let share = self.shares.of(self.desired, at, index, life.weight, &life.view);
+        self.totals.add(&life.view, -life.weight);
+        let plan = life.run(at, every, &share).map_err(|violations| Impossible::Violation { at, violations })?;
+        self.totals.add(&life.view, life.weight);
         for change in &plan.changes {
-            if matches!(change.action, Action::Delete(_)) && change.cause != Cause::Due {
-                self.recent.push_back((at, index, life.weight));
+            if matches!(change.action, Action::Delete(_)) {
+                self.shares.count(change.cause == Cause::Due, at, index, life.weight);
             }
             for (site, class) in calls::of_change(change, at) {
                 self.ledger.call(&site, class, life.weight, at);
@@ -110,46 +111,30 @@ impl<'a> Walk<'a> {
         Ok(plan)
     }
 
-    /// Gives a cluster what the others have left of the fleet's limit of deletes (INVARIANTS.md 18).
-    fn share_out_deletes(&mut self, index: usize, at: Timestamp) {
-        let day_ago = Duration::days(1).before(at);
-        while self.recent.front().is_some_and(|(when, _, _)| *when <= day_ago) {
-            self.recent.pop_front();
+    /// Shares out what the sites take of copies at a time, among those that would copy.
+    fn share_out_copies(&mut self, due: &BTreeSet<usize>, at: Timestamp, every: Duration) {
+        let mut queue = Vec::new();
+        for &index in due {
+            let life = &mut self.lives[index];
+            if life.cluster.is_retired || life.policy.copies.is_empty() {
+                continue;
+            }
+            let (uid, weight) = (&life.cluster.uid, life.weight);
+            let wanted = life.world.wanted_copies(at, every);
+            queue.extend(wanted.into_iter().map(|copy| Queued { index, uid: uid.clone(), weight, copy }));
+            for copy in &life.policy.copies {
+                self.shares.on_their_way(&copy.site, life.world.on_their_way(&copy.site), index, weight);
+            }
         }
-        let others: f64 = self.recent.iter().filter(|(_, whose, _)| *whose != index).map(|(_, _, weight)| weight).sum();
-        let points: f64 = match self.desired.fleet.limits.fleet {
-            Some(Limit::Count(_)) => 0.0,
-            Some(Limit::Percent(_)) | None => self.restorable_points(),
-        };
-        let allowed = match self.desired.fleet.limits.fleet {
-            None => (points / 100.0).floor().max(10.0),
-            Some(Limit::Count(count)) => f64::from(count),
-            Some(Limit::Percent(percent)) => (points * percent.clamp(0.0, 100.0) / 100.0).floor(),
-        };
-        let life = &mut self.lives[index];
-        let left = ((allowed - others).max(0.0) / life.weight).floor();
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "within bounds")]
-        let left = left.min(f64::from(u32::MAX)) as u32;
-        life.world.desired.fleet.limits.fleet = Some(Limit::Count(left));
-    }
-
-    fn restorable_points(&self) -> f64 {
-        let of_lives = self.lives.iter().map(|life| {
-            let restorable = life.view.points.iter().filter(|seen| seen.is_restorable).count();
-            real(u64::try_from(restorable).unwrap_or(u64::MAX)) * life.weight
-        });
-        of_lives.sum::<f64>() + self.unexplained_points
+        self.shares.share_out_copies(self.desired, queue);
     }
 
     /// Each run lists every site.
     fn list(&mut self, at: Timestamp) {
         for (name, still) in &self.still {
             let Some(site) = self.desired.sites.get(name) else { continue };
-            let of_lives = self
-                .lives
-                .iter()
-                .map(|life| life.view.snapshots.get(name).map_or(0.0, |snapshots| real(*snapshots) * life.weight));
-            let snapshots = of_lives.sum::<f64>() + real(still.snapshots);
+            // Sums over a sample are not whole.
+            let snapshots = self.totals.snapshots(name).round() + real(still.snapshots);
             let page = crate::capabilities::Iaas::of(site).rules().page_size;
             let pages = calls::of_listing(site, page, still.instances, snapshots, still.unmanaged);
             self.ledger.call(name, CallClass::List, pages, at);
@@ -172,6 +157,21 @@ fn run_at(from: Timestamp, every: Duration, instant: Timestamp) -> u64 {
 #[expect(clippy::cast_precision_loss, reason = "counts of a fleet, far below 2^53")]
 pub(super) fn real(number: u64) -> f64 {
     number as f64
+}
+
+/// The deletes that were before, each for itself. Whose are not simulated are of nobody here.
+fn past_deletes(observed: &Observed, lives: &[Life]) -> Shares {
+    let places: BTreeMap<&ClusterUid, usize> =
+        lives.iter().enumerate().map(|(index, life)| (&life.cluster.uid, index)).collect();
+    let records = observed.records.complete();
+    let mut past: Vec<_> = records.into_iter().flat_map(|records| &records.recent_deletes).collect();
+    past.sort_by_key(|delete| delete.at);
+    let mut shares = Shares::default();
+    for delete in past {
+        let whose = places.get(&delete.cluster).copied().unwrap_or(usize::MAX);
+        shares.count(delete.cause == Cause::Due, delete.at, whose, 1.0);
+    }
+    shares
 }
 
 /// The clusters to be simulated, by name, each with how many it stands for.

@@ -16,10 +16,11 @@ use crate::plan::{
 };
 use crate::planner;
 use crate::seal::{Place, SealKey};
-use crate::tags;
+use crate::share::Share;
+use crate::tags::{self, PointClass, PointKey};
 use crate::time::{Duration, stamp, to_micros};
 use crate::tombstone::{Tombstone, TombstoneContent};
-use crate::verify::{Violations, verify};
+use crate::verify::{Violations, verify_part};
 use jiff::Timestamp;
 use std::collections::BTreeSet;
 
@@ -31,39 +32,49 @@ const WAL: WalRange = WalRange { timeline: Timeline(1), start: Lsn(0x0200_0028),
 
 /// What is declared, what is there, and what the last run stood on.
 #[derive(Debug, Clone)]
-pub struct World {
-    /// What is declared.
-    pub desired: Desired,
-    /// What is there now.
-    pub observed: Observed,
+pub(super) struct World {
+    pub(super) desired: Desired,
+    pub(super) observed: Observed,
     baseline: Option<Desired>,
     key: SealKey,
     made: u64,
     /// When the last run was.
     last: Option<Timestamp>,
+    /// Whether a first run was carried out.
+    is_lived_in: bool,
+}
+
+/// A copy that would be made now, if there were no other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct WantedCopy {
+    pub(super) cut: Timestamp,
+    pub(super) point: PointKey,
+    pub(super) class: PointClass,
+    pub(super) site: SiteName,
+    /// How many snapshots.
+    pub(super) parts: usize,
 }
 
 impl World {
     /// A world that begins as what was observed. Its leases are not taken over: they are of runs that end in minutes.
-    #[must_use]
-    pub fn new(desired: Desired, mut observed: Observed, baseline: Option<Desired>) -> Self {
+    pub(super) fn new(desired: Desired, mut observed: Observed, baseline: Option<Desired>) -> Self {
         let key = SealKey::from_seed(&SEED);
         observed.keyring.add(key.public());
         if let Listing::Complete(records) = &mut observed.records {
             records.leases.clear();
         }
-        Self { desired, observed, baseline, key, made: 0, last: None }
+        Self { desired, observed, baseline, key, made: 0, last: None, is_lived_in: false }
     }
 
     /// One run of Backstay: plans, has the plan checked, carries it out, and gives it. `every` is the time between runs.
     ///
     /// A violation is a defect of the planner, as it is for `plan`.
-    pub fn run(&mut self, at: Timestamp, every: Duration) -> Result<Plan, Violations> {
-        let is_first = self.last.is_none();
+    pub(super) fn run(&mut self, at: Timestamp, every: Duration, share: &Share) -> Result<Plan, Violations> {
         self.move_to(at, every);
-        let plan = planner::plan(&self.desired, &self.observed, self.baseline.as_ref(), at);
-        let plan = verify(plan, &self.desired, &self.observed)?.into_plan();
-        if is_first {
+        let plan = planner::plan_part(&self.desired, &self.observed, self.baseline.as_ref(), at, share);
+        let plan = verify_part(plan, &self.desired, &self.observed, share)?.into_plan();
+        if !self.is_lived_in {
+            self.is_lived_in = true;
             self.sight_tombstones(at);
         }
         for change in &plan.changes {
@@ -73,8 +84,39 @@ impl World {
         Ok(plan)
     }
 
+    /// The copies that this run would make, if the world were alone; nothing is done.
+    pub(super) fn wanted_copies(&mut self, at: Timestamp, every: Duration) -> Vec<WantedCopy> {
+        self.move_to(at, every);
+        let plan = planner::plan_part(&self.desired, &self.observed, self.baseline.as_ref(), at, &Share::default());
+        let of_change = |change: Change| match change.action {
+            Action::Copy(copy) => Some(WantedCopy {
+                cut: copy.cut,
+                point: copy.point,
+                class: copy.class,
+                site: change.site,
+                parts: copy.parts.len(),
+            }),
+            Action::Create(_)
+            | Action::Tag(_)
+            | Action::Lock(_)
+            | Action::Revive(_)
+            | Action::Expire(_)
+            | Action::Delete(_) => None,
+        };
+        plan.changes.into_iter().filter_map(of_change).collect()
+    }
+
+    /// How many snapshots at a site are still being made.
+    pub(super) fn on_their_way(&self, site: &SiteName) -> usize {
+        let inventory = self.observed.sites.get(site).and_then(Listing::complete);
+        inventory.map_or(0, |inventory| inventory.snapshots.iter().filter(|s| is_being_made(&s.readiness)).count())
+    }
+
     /// Moves every clock. What was being made when the last run ended is ready by now.
     fn move_to(&mut self, at: Timestamp, every: Duration) {
+        if self.last == Some(at) {
+            return;
+        }
         self.observed.at = at;
         let is_later = self.last.is_some();
         for inventory in self.inventories() {

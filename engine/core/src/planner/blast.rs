@@ -23,10 +23,12 @@ struct Spent {
 
 /// Turns deletes beyond the limits into waiting. Only deletes: the backups go on.
 pub(super) fn limit(total: &mut Outcome, desired: &Desired, world: &World<'_>, as_of: Timestamp) {
-    let fleet_limit = fleet_limit(desired, total.restorable);
     let cluster_limit = usize::try_from(desired.fleet.limits.cluster).unwrap_or(usize::MAX);
     let mut spent = Spent::of(world, as_of);
-    let due_limit = due_limit(total, desired, spent.due, as_of);
+    let (fleet_limit, due_limit) = match world.share {
+        Some(share) => (share.deletes, share.due_deletes),
+        None => (fleet_limit(desired, total.restorable), due_limit_of(total, desired, spent.due, as_of)),
+    };
     total.sort();
     let mut stopped = Vec::new();
     total.changes.retain(|change| {
@@ -90,7 +92,7 @@ impl Spent {
 }
 
 /// Only restorable points count: what was never finished, or claims to be ours, must not widen the limit.
-fn fleet_limit(desired: &Desired, points: usize) -> usize {
+pub(crate) fn fleet_limit(desired: &Desired, points: usize) -> usize {
     match desired.fleet.limits.fleet {
         None => (points / 100).max(10),
         Some(Limit::Count(count)) => usize::try_from(count).unwrap_or(usize::MAX),
@@ -104,12 +106,17 @@ fn fleet_limit(desired: &Desired, points: usize) -> usize {
     }
 }
 
-/// Twice the slots that fell due during the past grace plus one day. The slots are counted only where there is need.
-fn due_limit(total: &Outcome, desired: &Desired, spent: usize, as_of: Timestamp) -> usize {
+/// The limit of due deletes; its slots are counted only where there is need.
+fn due_limit_of(total: &Outcome, desired: &Desired, spent: usize, as_of: Timestamp) -> usize {
     let is_due = |change: &&Change| matches!(change.action, Action::Delete(_)) && change.cause == Cause::Due;
     if spent + total.changes.iter().filter(is_due).count() <= FEW {
         return FEW;
     }
+    due_limit(desired, as_of)
+}
+
+/// Twice the slots that fell due in the fleet during the past grace plus one day.
+pub(crate) fn due_limit(desired: &Desired, as_of: Timestamp) -> usize {
     let slots: usize = desired.clusters.values().map(|cluster| slots(desired, cluster, as_of)).sum();
     slots.saturating_mul(2).max(FEW)
 }

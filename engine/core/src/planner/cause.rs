@@ -1,9 +1,9 @@
 //! What brought each change about: the clock, the documents, or the world behind our back.
 
 use super::{Holdings, Subject, World, cluster};
-use crate::model::{Cluster, Desired};
+use crate::model::Desired;
 use crate::plan::{Action, Cause, Change, Reason};
-use cluster::Outcome;
+use cluster::{Others, Outcome};
 use jiff::Timestamp;
 
 /// Gives each change its cause.
@@ -12,9 +12,9 @@ use jiff::Timestamp;
 /// *Due*: all else. Without a baseline only creates are due (DESIGN.md).
 pub(super) fn attribute(
     outcome: &mut Outcome,
-    desired: &Desired,
-    cluster: &Cluster,
+    subject: &Subject<'_>,
     world: &World<'_>,
+    others: Others<'_>,
     holdings: &Holdings<'_>,
     baseline: Option<&Desired>,
     as_of: Timestamp,
@@ -36,7 +36,7 @@ pub(super) fn attribute(
         }
         return;
     };
-    let before = changes_under(baseline, desired, cluster, world, holdings, as_of);
+    let before = changes_under(baseline, subject, world, others, holdings, as_of);
     for change in &mut outcome.changes {
         let is_old = match &before {
             Before::Same => true,
@@ -63,12 +63,13 @@ enum Before {
 
 fn changes_under(
     baseline: &Desired,
-    desired: &Desired,
-    cluster: &Cluster,
+    subject: &Subject<'_>,
     world: &World<'_>,
+    others: Others<'_>,
     holdings: &Holdings<'_>,
     as_of: Timestamp,
 ) -> Before {
+    let Subject { desired, cluster, .. } = *subject;
     let Some(old) = baseline.clusters.get(&cluster.uid) else { return Before::Absent };
     let is_same = **old == *cluster
         && baseline.policy_of(old) == desired.policy_of(cluster)
@@ -77,7 +78,7 @@ fn changes_under(
     if is_same {
         return Before::Same;
     }
-    Before::Changed(cluster::plan(&Subject::of(baseline, old), world, holdings, as_of).changes)
+    Before::Changed(cluster::plan(&Subject::of(baseline, old), world, others, holdings, as_of).changes)
 }
 
 /// Whether two changes do the same. Two creates do, whatever slot they serve: both say that a point is due now.

@@ -1,6 +1,7 @@
 //! One cluster: the point that is due, and what a person should know.
 
-use super::places::{Places, Seen};
+use super::astray::{Astray, Disks};
+use super::places::{Kind, Place, Places, Seen};
 use super::removals::Judged;
 use super::view::View;
 use super::{Holdings, Subject, World, copies, findings, leftovers, locks, places, removals, source, tags, waits};
@@ -32,6 +33,20 @@ impl Outcome {
         self.findings.extend(other.findings);
         self.ahead.extend(other.ahead);
         self.restorable += other.restorable;
+    }
+
+    /// Whether it makes a snapshot of one of these disks.
+    pub(super) fn cuts_one_of(&self, disks: &Disks<'_>) -> bool {
+        !disks.is_empty()
+            && self.changes.iter().any(|change| match &change.action {
+                Action::Create(create) => create.parts.iter().any(|part| disks.contains(&(&change.site, &part.disk))),
+                Action::Copy(_)
+                | Action::Tag(_)
+                | Action::Lock(_)
+                | Action::Expire(_)
+                | Action::Revive(_)
+                | Action::Delete(_) => false,
+            })
     }
 
     /// Puts everything into its one order.
@@ -80,8 +95,21 @@ impl Outcome {
     }
 }
 
+/// What of other clusters bears on one's create.
+#[derive(Clone, Copy)]
+pub(super) struct Others<'a> {
+    /// What was made of its disks, and does not name it.
+    pub(super) astray: &'a Astray<'a>,
+}
+
 /// Decides all about one cluster, but the causes.
-pub(super) fn plan(subject: &Subject<'_>, world: &World<'_>, holdings: &Holdings<'_>, as_of: Timestamp) -> Outcome {
+pub(super) fn plan(
+    subject: &Subject<'_>,
+    world: &World<'_>,
+    others: Others<'_>,
+    holdings: &Holdings<'_>,
+    as_of: Timestamp,
+) -> Outcome {
     let cluster = subject.cluster;
     let mut outcome = Outcome::default();
     let places = places::of(subject, world, holdings);
@@ -96,7 +124,7 @@ pub(super) fn plan(subject: &Subject<'_>, world: &World<'_>, holdings: &Holdings
         for what in source::missing(cluster, home.site) {
             outcome.find(cluster, FindingKind::Missing { what });
         }
-        plan_create(subject, world, &places, home, as_of, &mut outcome);
+        plan_create(subject, others, &places, home, as_of, &mut outcome);
     }
     tags::plan(subject, world, &places, &mut outcome);
     let view = View::of(subject, world, &places, home, as_of);
@@ -128,7 +156,7 @@ fn free_attempt(taken: &BTreeSet<u32>) -> u32 {
 
 fn plan_create(
     subject: &Subject<'_>,
-    world: &World<'_>,
+    others: Others<'_>,
     places: &Places<'_>,
     home: Seen<'_>,
     as_of: Timestamp,
@@ -146,9 +174,13 @@ fn plan_create(
         return;
     }
     // A point whose instant is fixed since the slot will satisfy it, unless it fails: then it is made again.
-    let is_in_hand = |point: &&RecoveryPoint<'_>| point.state == PointState::InProgress && may_serve(home, point);
-    if let Some(point) = home.points().iter().find(is_in_hand) {
-        outcome.wait(cluster, Some(point.key), WaitingFor::InProgress);
+    let in_hand = |(place, seen): (&Place<'_>, Seen<'_>)| {
+        let is_being_made =
+            |point: &&RecoveryPoint<'_>| point.state == PointState::InProgress && may_serve(seen, point);
+        seen.points().iter().find(is_being_made).filter(|_| !matches!(place.kind, Kind::Copy(_))).map(|point| point.key)
+    };
+    if let Some(point) = places.known().find_map(in_hand) {
+        outcome.wait(cluster, Some(point), WaitingFor::InProgress);
         return;
     }
     // At every place: a copy has the name of its point.
@@ -160,7 +192,8 @@ fn plan_create(
         return;
     }
     let rules = places::rules(subject.desired, &cluster.site);
-    let existing = waits::Disks { rules, home, nobodys: world.nobodys(&cluster.site), as_of };
+    let (uid, site) = (&cluster.uid, &cluster.site);
+    let existing = waits::Disks { rules, home, uid, site, astray: others.astray, as_of };
     let chosen = match source::choose(subject, home.site, &existing) {
         Ok(chosen) => chosen,
         Err(refusal) => {
@@ -210,9 +243,10 @@ const LONGEST_WAIT: Duration = Duration::hours(1);
 /// How long the next attempt at a slot must wait, by what is left of those that failed. Never longer than a quarter of the
 /// time to the next slot, so that a cluster soon has its point when the trouble ends (INVARIANTS.md 26).
 fn back_off(subject: &Subject<'_>, home: Seen<'_>, slot: Timestamp, as_of: Timestamp) -> Option<WaitingFor> {
+    // What a run that was cut short has left is no failure of the site: the next run goes on at once.
     let has_failed = |point: &&RecoveryPoint<'_>| match point.state {
-        PointState::Failed { .. } | PointState::Incomplete { .. } => point.key.slot == slot,
-        PointState::Restorable | PointState::InProgress => false,
+        PointState::Failed { .. } => point.key.slot == slot,
+        PointState::Incomplete { .. } | PointState::Restorable | PointState::InProgress => false,
     };
     let failed = home.points().iter().filter(has_failed);
     let made: Vec<Timestamp> =

@@ -248,7 +248,9 @@ pub(super) fn limit(total: &mut Outcome, desired: &Desired, world: &World<'_>) {
             continue;
         };
         let open = under_way.entry(site).or_insert_with(|| on_their_way(desired, world, site));
-        if *open + copy.parts.len() <= usize::try_from(parallel).unwrap_or(usize::MAX) {
+        let shared = world.share.and_then(|share| share.copies.get(site).copied());
+        let most = shared.unwrap_or_else(|| usize::try_from(parallel).unwrap_or(usize::MAX));
+        if *open + copy.parts.len() <= most {
             *open += copy.parts.len();
         } else {
             late.insert(index, parallel);

@@ -91,6 +91,7 @@ pub(super) fn of_cluster(subject: &Subject<'_>, places: &Places<'_>, as_of: Time
         let kinds = [
             unencrypted(subject, seen),
             other_key(place, seen),
+            misplaced(places, place, seen),
             future_dated(seen, as_of),
             unmanaged(subject, place, seen),
         ];
@@ -122,6 +123,14 @@ fn other_key(place: &Place<'_>, seen: Seen<'_>) -> Option<FindingKind> {
     let wanted = copy.kms_key.as_ref()?;
     let points = with_part(seen, |snapshot| snapshot.kms_key.as_ref().is_some_and(|key| key != wanted))?;
     Some(FindingKind::OtherKey { points, wanted: wanted.clone() })
+}
+
+/// Where there are no copies, the one object lies where it was placed: not where the policy wants it since it changed. Only what
+/// tells its location is judged.
+fn misplaced(places: &Places<'_>, place: &Place<'_>, seen: Seen<'_>) -> Option<FindingKind> {
+    let wanted = places.placed.as_ref().filter(|_| matches!(place.kind, Kind::Home))?;
+    let points = with_part(seen, |snapshot| snapshot.location.as_ref().is_some_and(|location| location != wanted))?;
+    Some(FindingKind::Misplaced { points, wanted: wanted.clone() })
 }
 
 fn future_dated(seen: Seen<'_>, as_of: Timestamp) -> Option<FindingKind> {

@@ -81,10 +81,15 @@ fn claimed_by_strangers(place: &Place<'_>, seen: Seen<'_>, outcome: &Outcome) ->
 struct Safety {
     /// What must be known, and is not.
     unknown: Option<String>,
-    /// What stands against marks: the floor as it will be once what is planned and being made is ready.
-    no_marks: Option<String>,
-    /// What stands against deletes.
-    no_deletes: Option<String>,
+    /// The same, or that nobody knows the current system identifier.
+    unsafe_now: Option<String>,
+    /// What stands against marks besides: the floor as it will be once what is planned and being made is ready.
+    floor_soon: Option<String>,
+    /// What stands against deletes besides.
+    floor_now: Option<String>,
+    /// Whether the site counts what failed as unfinished until it is deleted. While that is so no new point can be made, and
+    /// the floor would wait for ever: so what failed goes without it. Nothing that counts goes with it.
+    failed_is_pending: bool,
 }
 
 impl Safety {
@@ -93,8 +98,27 @@ impl Safety {
         // A retirement has no floors, so it needs no system identifier.
         let of_system = view.system.as_ref().err().filter(|_| !view.subject.cluster.is_retired);
         let unsafe_now = unknown.clone().or_else(|| of_system.cloned());
-        let or_floor = |floor: Option<&String>| unsafe_now.clone().or_else(|| floor.cloned());
-        Self { no_marks: or_floor(judged.soon().floor(place)), no_deletes: or_floor(judged.now.floor(place)), unknown }
+        Self {
+            unknown,
+            unsafe_now,
+            floor_soon: judged.soon().floor(place).cloned(),
+            floor_now: judged.now.floor(place).cloned(),
+            failed_is_pending: place.rules.failed_is_pending,
+        }
+    }
+
+    fn may_mark(&self, point: &RecoveryPoint<'_>) -> Result<(), String> {
+        self.may(point, &self.floor_soon)
+    }
+
+    fn may_delete(&self, point: &RecoveryPoint<'_>) -> Result<(), String> {
+        self.may(point, &self.floor_now)
+    }
+
+    fn may(&self, point: &RecoveryPoint<'_>, floor: &Option<String>) -> Result<(), String> {
+        let needs_floor = !(self.failed_is_pending && has_failed(point));
+        let obstacle = self.unsafe_now.as_ref().or_else(|| floor.as_ref().filter(|_| needs_floor));
+        obstacle.map_or(Ok(()), |because| Err(because.clone()))
     }
 }
 
@@ -107,12 +131,12 @@ fn because(point: &RecoveryPoint<'_>) -> Option<String> {
     }
 }
 
-fn all<'a>(point: &'a RecoveryPoint<'_>) -> impl Iterator<Item = &'a Snapshot> {
-    point.parts.iter().map(|part| part.snapshot.snapshot()).chain(point.unsealed.iter().copied())
+fn has_failed(point: &RecoveryPoint<'_>) -> bool {
+    point.snapshots().any(|snapshot| matches!(snapshot.readiness, Readiness::Failed { .. }))
 }
 
 fn is_being_made(point: &RecoveryPoint<'_>) -> bool {
-    all(point).any(|snapshot| match snapshot.readiness {
+    point.snapshots().any(|snapshot| match snapshot.readiness {
         Readiness::Creating | Readiness::CutFixed => true,
         Readiness::Ready | Readiness::Failed { .. } => false,
     })
@@ -123,7 +147,7 @@ fn is_being_made(point: &RecoveryPoint<'_>) -> bool {
 fn is_quiet(point: &RecoveryPoint<'_>, as_of: Timestamp) -> bool {
     let is_adopted = point.parts.iter().any(|part| part.name.role == PartRole::Unfinished);
     let since = if is_adopted { ADOPTED } else { QUIET }.before(as_of);
-    all(point).all(|snapshot| snapshot.created <= since)
+    point.snapshots().all(|snapshot| snapshot.created <= since)
 }
 
 /// Seals what carries our intent and nothing else. What has other facts of ours, and no seal, was not left by a run that was
@@ -142,7 +166,7 @@ fn adopt(view: &View<'_>, place: &Place<'_>, point: &RecoveryPoint<'_>, outcome:
     if is_leased || !is_quiet(point, as_of) || !point.unsealed.iter().all(is_ours) {
         return;
     }
-    let youngest = all(point).map(|snapshot| snapshot.created).max().unwrap_or(as_of);
+    let youngest = point.snapshots().map(|snapshot| snapshot.created).max().unwrap_or(as_of);
     let earliest = point.unsealed.iter().map(|snapshot| snapshot.created).min().unwrap_or(as_of);
     let retagged = |snapshot: &&Snapshot| Retagged {
         expected: expected(snapshot),
@@ -164,7 +188,6 @@ fn remove(
 ) -> Result<(), String> {
     let (cluster, world, as_of) = (view.subject.cluster, view.world, view.as_of);
     let Some(because) = because(point) else { return Ok(()) };
-    let may = |obstacle: &Option<String>| obstacle.clone().map_or(Ok(()), Err);
     let grace = place.grace();
     let mark_point = |grace| MarkPoint {
         point: point.key,
@@ -179,7 +202,7 @@ fn remove(
     let full = match mark {
         Mark::Full(full) => full,
         Mark::None | Mark::Partial => {
-            may(&safety.no_marks)?;
+            safety.may_mark(point)?;
             let expire = Action::Expire(mark_point(grace));
             outcome.change_at(cluster, place.name, expire, Reason::Unusable { because });
             return Ok(());
@@ -190,7 +213,7 @@ fn remove(
         Ripeness::Grace { until } => WaitingFor::Grace { until },
         Ripeness::Locked { until } => WaitingFor::Lock { until },
         Ripeness::Ripe => {
-            may(&safety.no_deletes)?;
+            safety.may_delete(point)?;
             let ago = about(Duration::between(full.at, as_of));
             let reason = Reason::Unusable { because: format!("{because}; tombstoned {ago} ago") };
             outcome.change_at(cluster, place.name, Action::Delete(mark_point(full.grace.max(grace))), reason);

@@ -3,6 +3,7 @@
 //! It only proposes. It never sees a clock, a file or a network, and the order of its inputs never matters. What it decides
 //! is checked by [`crate::verify`], which shares nothing with it but the types.
 
+mod astray;
 mod blast;
 mod cause;
 mod cluster;
@@ -21,6 +22,7 @@ mod tombstones;
 mod view;
 mod waits;
 
+pub(crate) use blast::{due_limit, fleet_limit};
 pub use survey::{ClusterState, ClusterStatus, PointStatus, survey};
 
 use crate::model::{Cluster, Desired, Policy};
@@ -29,10 +31,12 @@ use crate::observed::{Instance, Listing, Observed, Records, SiteInventory, Unman
 use crate::plan::{Basis, FORMAT_VERSION, Plan, SiteCoverage, VALID_FOR};
 use crate::point::{Catalogue, Shelf, Stranger};
 use crate::retention;
+use crate::share::Share;
 use crate::workers::{self, Alone, Workers};
-use cluster::Outcome;
+use astray::{Astray, Found};
+use cluster::{Others, Outcome};
 use jiff::Timestamp;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 /// Plans the difference between what is desired and what was observed, for one instant.
 ///
@@ -51,28 +55,51 @@ pub fn plan_with(
     baseline: Option<&Desired>,
     as_of: Timestamp,
 ) -> Plan {
-    let world = World::of(observed);
+    plan_world(workers, desired, &World::of(observed, None), baseline, as_of)
+}
+
+/// The same for a part of a fleet, which may use its share of what the whole one may do.
+pub(crate) fn plan_part(
+    desired: &Desired,
+    observed: &Observed,
+    baseline: Option<&Desired>,
+    as_of: Timestamp,
+    share: &Share,
+) -> Plan {
+    plan_world(&Alone, desired, &World::of(observed, Some(share)), baseline, as_of)
+}
+
+fn plan_world(
+    workers: &dyn Workers,
+    desired: &Desired,
+    world: &World<'_>,
+    baseline: Option<&Desired>,
+    as_of: Timestamp,
+) -> Plan {
+    let observed = world.observed;
     // Also those that no document declares: what lies of them is told, and counts for the fleet's limit of deletes.
     let found = world.catalogues.values().flat_map(Catalogue::clusters);
     let uids: Vec<&ClusterUid> = desired.clusters.keys().chain(found).collect::<BTreeSet<_>>().into_iter().collect();
-    let outcomes = workers::map(workers, &uids, |uid| {
+    let fleet = Fleet { desired, baseline, world, as_of };
+    let mut astray = Astray::of_nobody(world);
+    let planned = workers::map(workers, &uids, |uid| {
         let holdings = world.holdings(uid);
-        let mut outcome = Outcome::default();
-        if let Some(cluster) = desired.clusters.get(*uid) {
-            outcome = cluster::plan(&Subject::of(desired, cluster), &world, &holdings, as_of);
-            cause::attribute(&mut outcome, desired, cluster, &world, &holdings, baseline, as_of);
-        }
-        outcome.findings.extend(findings::of_holdings(desired, uid, &holdings, &outcome.changes));
-        outcome.restorable = holdings.values().flat_map(|shelf| &shelf.points).filter(|p| p.is_restorable()).count();
-        outcome
+        let found = astray::on_shelves(world, desired, desired.clusters.get(*uid).map(|cluster| &**cluster), &holdings);
+        (fleet.plan(uid, &holdings, Others { astray: &astray }), found)
     });
+    let (mut outcomes, found): (Vec<Outcome>, Vec<Vec<Found<'_>>>) = planned.into_iter().unzip();
+    // Few have any: so those alone are planned again whose disks are snapshotted under another's name.
+    let more = astray.add(found.into_iter().flatten());
+    for (uid, outcome) in uids.iter().zip(&mut outcomes).filter(|(_, outcome)| outcome.cuts_one_of(&more)) {
+        *outcome = fleet.plan(uid, &world.holdings(uid), Others { astray: &astray });
+    }
     let mut total = Outcome::default();
     for outcome in outcomes {
         total.append(outcome);
     }
-    total.findings.extend(findings::of_nobody(&world, &total.changes));
-    copies::limit(&mut total, desired, &world);
-    blast::limit(&mut total, desired, &world, as_of);
+    total.findings.extend(findings::of_nobody(world, &total.changes));
+    copies::limit(&mut total, desired, world);
+    blast::limit(&mut total, desired, world, as_of);
     total.sort();
     Plan {
         format_version: FORMAT_VERSION.to_owned(),
@@ -89,6 +116,31 @@ pub fn plan_with(
         waiting: total.waiting,
         findings: total.findings,
         coverage: coverage(desired, observed),
+    }
+}
+
+/// What every cluster's part of a plan is made from.
+#[derive(Clone, Copy)]
+struct Fleet<'a> {
+    desired: &'a Desired,
+    baseline: Option<&'a Desired>,
+    world: &'a World<'a>,
+    as_of: Timestamp,
+}
+
+impl Fleet<'_> {
+    /// One cluster's part of the plan, or what is told of one that no document declares.
+    fn plan(&self, uid: &ClusterUid, holdings: &Holdings<'_>, others: Others<'_>) -> Outcome {
+        let Self { desired, baseline, world, as_of } = *self;
+        let mut outcome = Outcome::default();
+        if let Some(cluster) = desired.clusters.get(uid) {
+            let subject = Subject::of(desired, cluster);
+            outcome = cluster::plan(&subject, world, others, holdings, as_of);
+            cause::attribute(&mut outcome, &subject, world, others, holdings, baseline, as_of);
+        }
+        outcome.findings.extend(findings::of_holdings(desired, uid, holdings, &outcome.changes));
+        outcome.restorable = holdings.values().flat_map(|shelf| &shelf.points).filter(|p| p.is_restorable()).count();
+        outcome
     }
 }
 
@@ -114,6 +166,10 @@ struct Site<'a> {
     inventory: &'a SiteInventory,
     instances: BTreeMap<&'a InstanceId, &'a Instance>,
     unmanaged: BTreeMap<&'a DiskId, Vec<&'a Unmanaged>>,
+    /// How many snapshots there are that the inventory leaves out, since they are of another part of the fleet.
+    elsewhere: usize,
+    /// The disks of its instances.
+    attached: HashSet<&'a DiskId>,
 }
 
 impl<'a> Site<'a> {
@@ -135,6 +191,8 @@ impl<'a> Site<'a> {
 /// The observation, with each site's points put together once.
 struct World<'a> {
     observed: &'a Observed,
+    /// What it may use of the limits, if it is a part of a fleet.
+    share: Option<&'a Share>,
     sites: BTreeMap<&'a SiteName, Site<'a>>,
     catalogues: BTreeMap<&'a SiteName, Catalogue<'a>>,
     /// What claims to be ours at each site, and names no cluster.
@@ -143,7 +201,7 @@ struct World<'a> {
 }
 
 impl<'a> World<'a> {
-    fn of(observed: &'a Observed) -> Self {
+    fn of(observed: &'a Observed, share: Option<&'a Share>) -> Self {
         let catalogues: BTreeMap<&SiteName, Catalogue<'a>> = observed
             .sites
             .iter()
@@ -157,9 +215,12 @@ impl<'a> World<'a> {
             for snapshot in &inventory.unmanaged {
                 unmanaged.entry(&snapshot.disk).or_default().push(snapshot);
             }
-            Some((name, Site { inventory, instances, unmanaged }))
+            let elsewhere = share.map_or(0, |share| share.elsewhere(name));
+            let disks = inventory.instances.iter().flat_map(|instance| &instance.disks);
+            let attached = disks.map(|disk| &disk.id).collect();
+            Some((name, Site { inventory, instances, unmanaged, elsewhere, attached }))
         });
-        Self { observed, sites: sites.collect(), catalogues, nobodys, no_records: Records::default() }
+        Self { observed, share, sites: sites.collect(), catalogues, nobodys, no_records: Records::default() }
     }
 
     /// A site, or why it is unknown.

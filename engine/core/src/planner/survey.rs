@@ -32,6 +32,8 @@ pub enum ClusterState {
     Due,
     /// All is as declared.
     Protected,
+    /// It is being retired: nothing new is made, and what is left goes by its retention.
+    Retiring,
 }
 
 /// One cluster at a glance.
@@ -84,7 +86,7 @@ pub struct PointStatus {
 /// Tells the state of every cluster, ordered by name.
 #[must_use]
 pub fn survey(desired: &Desired, observed: &Observed, as_of: Timestamp) -> Vec<ClusterStatus> {
-    let world = World::of(observed);
+    let world = World::of(observed, None);
     let mut all: Vec<ClusterStatus> =
         desired.clusters.values().map(|cluster| one(&Subject::of(desired, cluster), &world, as_of)).collect();
     all.sort_by(|a, b| (&a.name, &a.uid).cmp(&(&b.name, &b.uid)));
@@ -124,6 +126,7 @@ fn one(subject: &Subject<'_>, world: &World<'_>, as_of: Timestamp) -> ClusterSta
     let slot = policy.schedule.latest_due(&cluster.uid, as_of);
     let is_making = home.points().iter().any(|point| point.state == PointState::InProgress);
     status.state = match (status.newest, status.age) {
+        _ if cluster.is_retired => ClusterState::Retiring,
         (Some(newest), Some(age)) => match policy.max_age {
             Some(max) if age > max => ClusterState::Late,
             Some(_) | None if slot.is_some_and(|slot| newest < slot) => ClusterState::Due,

@@ -109,6 +109,15 @@ impl AtPlace {
     }
 }
 
+impl AtPlace {
+    /// With what the floor of others keeps, and with their obstacle.
+    fn with_floor_of(mut self, others: Self) -> Self {
+        let of_floor = others.kept.into_iter().filter(|(_, reasons)| reasons.contains(&KeepReason::Redundancy));
+        self.kept.extend(of_floor);
+        Self { kept: self.kept, floor: others.floor }
+    }
+}
+
 /// What all places keep.
 pub(super) struct Fates<'a> {
     at: BTreeMap<&'a str, AtPlace>,
@@ -127,8 +136,16 @@ impl<'a> Fates<'a> {
         let line =
             if has_former { distinct(candidates.iter().filter(|(place, _)| is_of_line(place))) } else { Vec::new() };
         let judged = |place: &Place<'_>, own: &[Candidate]| {
-            let shared = has_former && is_of_line(place);
-            AtPlace::of(view, place, if shared { &line } else { own })
+            let alone = AtPlace::of(view, place, own);
+            if !has_former || !is_of_line(place) {
+                return alone;
+            }
+            let of_line = AtPlace::of(view, place, &line);
+            match place.kind {
+                // Home keeps a floor of its own besides.
+                Kind::Home | Kind::Copy(_) => of_line.with_floor_of(alone),
+                Kind::Former => AtPlace { floor: None, ..of_line },
+            }
         };
         let at = candidates.iter().map(|(place, own)| (place.name.as_str(), judged(place, own))).collect();
         let mut fates = Self { at, shared: BTreeSet::new(), floor: None };
@@ -136,6 +153,8 @@ impl<'a> Fates<'a> {
         let elsewhere = candidates.iter().skip(1).any(|(_, own)| !own.is_empty());
         if elsewhere && !view.subject.cluster.is_retired {
             fates.share(view, candidates);
+        } else if let Some((home, _)) = candidates.first() {
+            fates.floor = fates.at.get(home.name.as_str()).and_then(|at| at.floor.clone());
         }
         fates
     }

@@ -1,14 +1,16 @@
 //! What a create must wait for at its disks, and what a whole cluster waits for while another run works on it.
 
+use super::astray::Astray;
 use super::cluster::Outcome;
 use super::places::Seen;
 use super::{Subject, World};
 use crate::capabilities::Rules;
-use crate::name::DiskId;
+use crate::name::{ClusterUid, DiskId, SiteName};
 use crate::observed::{Readiness, Snapshot};
 use crate::plan::WaitingFor;
-use crate::point::Stranger;
+use crate::point::Shelf;
 use crate::retention::TOLERANCE;
+use crate::tags;
 use jiff::Timestamp;
 
 /// What exists of a cluster's disks, and what their site allows.
@@ -16,9 +18,20 @@ pub(super) struct Disks<'a> {
     pub(super) rules: &'static Rules,
     /// What was seen of the cluster at its home.
     pub(super) home: Seen<'a>,
-    /// What names no cluster there.
-    pub(super) nobodys: &'a [Stranger<'a>],
+    /// Whose disks they are.
+    pub(super) uid: &'a ClusterUid,
+    /// The name of its home.
+    pub(super) site: &'a SiteName,
+    /// What does not name the cluster.
+    pub(super) astray: &'a Astray<'a>,
     pub(super) as_of: Timestamp,
+}
+
+/// Whether sites of a kind count what is made of each disk.
+pub(super) fn counts_by_disk(rules: &Rules) -> bool {
+    let spacing = rules.spacing;
+    let has_limits = rules.pending_per_disk.is_some() || rules.snapshots_per_disk.is_some();
+    has_limits || spacing.interval.as_seconds() > 0 || spacing.most < u32::MAX
 }
 
 impl Disks<'_> {
@@ -27,10 +40,7 @@ impl Disks<'_> {
         if let Some(why) = self.full(disks.len()) {
             return Some(why);
         }
-        let rules = self.rules;
-        let spacing = rules.spacing;
-        let has_limits = rules.pending_per_disk.is_some() || rules.snapshots_per_disk.is_some();
-        if spacing.interval.as_seconds() == 0 && spacing.most == u32::MAX && !has_limits {
+        if !counts_by_disk(self.rules) {
             return None;
         }
         disks
@@ -40,18 +50,16 @@ impl Disks<'_> {
 
     /// Those of a disk that claim to be ours, in whatever state: the site counts them all, believed or not.
     fn ours<'s>(&'s self, disk: &'s DiskId) -> impl Iterator<Item = &'s Snapshot> {
-        let points = self.home.points().iter().flat_map(|point| {
-            point.parts.iter().map(|part| part.snapshot.snapshot()).chain(point.unsealed.iter().copied())
-        });
-        let strangers = self.home.shelf.map_or(&[][..], |shelf| &shelf.strangers).iter().chain(self.nobodys);
-        points.chain(strangers.map(|stranger| stranger.snapshot)).filter(move |snapshot| snapshot.disk == *disk)
+        let own = self.home.shelf.into_iter().flat_map(Shelf::snapshots).filter(move |s| s.disk == *disk);
+        let of_disk = self.astray.of_disk(self.site, disk).iter().copied();
+        own.chain(of_disk.filter(|snapshot| snapshot.tags.get(tags::CLUSTER) != Some(self.uid.as_str())))
     }
 
     /// What a site may have in all, by what is there and this one point.
     fn full(&self, parts: usize) -> Option<WaitingFor> {
         let most = self.rules.snapshots_per_site?;
-        let inventory = self.home.site.inventory;
-        let count = inventory.snapshots.len() + inventory.unmanaged.len();
+        let site = self.home.site;
+        let count = site.inventory.snapshots.len() + site.inventory.unmanaged.len() + site.elsewhere;
         let is_full = count + parts > usize::try_from(most).unwrap_or(usize::MAX);
         is_full.then(|| WaitingFor::Quota { limit: format!("the site has {count} snapshots, and {most} is the most") })
     }

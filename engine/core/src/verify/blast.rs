@@ -6,13 +6,15 @@ use crate::model::Limit;
 use crate::name::ClusterUid;
 use crate::observed::{Listing, Records};
 use crate::plan::{Action, Cause, Change, MarkPoint};
+use crate::share::Share;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
 
 /// However few slots there were, so many due deletes are allowed.
 const ALWAYS: usize = 10;
 
-pub(super) fn check(facts: &Facts<'_>, violations: &mut Vec<Violation>) {
+/// `share` is what a part of a fleet may use of the fleet's limits; a whole fleet has none.
+pub(super) fn check(facts: &Facts<'_>, share: Option<&Share>, violations: &mut Vec<Violation>) {
     let Listing::Complete(records) = &facts.observed.records else { return };
     let day_ago = facts.as_of.checked_sub(SignedDuration::from_hours(24)).unwrap_or(Timestamp::MIN);
     // Each record is a delete of its own: the same point may have gone from two places.
@@ -26,10 +28,10 @@ pub(super) fn check(facts: &Facts<'_>, violations: &mut Vec<Violation>) {
         if is_due(records, change, mark) { due.push(&change.cluster) } else { other.push(&change.cluster) }
     }
     if due.len() > before.0 {
-        check_due(facts, &due, violations);
+        check_due(facts, share, &due, violations);
     }
     if other.len() > before.1 {
-        check_others(facts, &other, &other[before.1..], violations);
+        check_others(facts, share, &other, &other[before.1..], violations);
     }
 }
 
@@ -43,21 +45,31 @@ fn is_due(records: &Records, change: &Change, mark: &MarkPoint) -> bool {
 }
 
 /// At most twice the slots that fell due in the fleet during the past grace plus one day.
-fn check_due(facts: &Facts<'_>, due: &[&ClusterUid], violations: &mut Vec<Violation>) {
-    let (Some(last), true) = (due.last(), due.len() > ALWAYS) else { return };
+fn check_due(facts: &Facts<'_>, share: Option<&Share>, due: &[&ClusterUid], violations: &mut Vec<Violation>) {
+    let Some(last) = due.last() else { return };
     let slots_of = |cluster: &crate::model::Cluster| {
         let policy = facts.desired.policy_of(cluster);
         facts.slots(policy, Span::GraceAndADay).count(&cluster.uid, span_of_due_deletes(policy))
     };
-    let slots: usize = facts.desired.clusters.values().map(|cluster| slots_of(cluster)).sum();
-    let allowed = ALWAYS.max(2 * slots);
+    let slots = || facts.desired.clusters.values().map(|cluster| slots_of(cluster)).sum::<usize>();
+    let allowed = match share {
+        Some(share) => share.due_deletes,
+        None if due.len() <= ALWAYS => ALWAYS,
+        None => ALWAYS.max(2 * slots()),
+    };
     if due.len() > allowed {
         let what = format!("{} due deletes in a day for the fleet, and the limit is {allowed}", due.len());
         violations.push(Violation { invariant: 18, cluster: (*last).clone(), what });
     }
 }
 
-fn check_others(facts: &Facts<'_>, all: &[&ClusterUid], planned: &[&ClusterUid], violations: &mut Vec<Violation>) {
+fn check_others(
+    facts: &Facts<'_>,
+    share: Option<&Share>,
+    all: &[&ClusterUid],
+    planned: &[&ClusterUid],
+    violations: &mut Vec<Violation>,
+) {
     let limits = facts.desired.fleet.limits;
     let mut of_cluster: BTreeMap<&ClusterUid, usize> = BTreeMap::new();
     for cluster in all {
@@ -70,7 +82,7 @@ fn check_others(facts: &Facts<'_>, all: &[&ClusterUid], planned: &[&ClusterUid],
             violations.push(Violation { invariant: 18, cluster: cluster.clone(), what });
         }
     }
-    let allowed = fleet_limit(facts, limits.fleet);
+    let allowed = share.map_or_else(|| fleet_limit(facts, limits.fleet), |share| share.deletes);
     if let Some(&first) = planned.first()
         && all.len() > allowed
     {

@@ -48,6 +48,7 @@ use crate::model::Desired;
 use crate::name::{ClusterUid, SiteName, SnapshotId};
 use crate::observed::Observed;
 use crate::plan::{Action, Change, Plan};
+use crate::share::Share;
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::fmt;
@@ -104,7 +105,22 @@ impl std::error::Error for Violations {}
 ///
 /// It is called with the observation that the plan was made from, or with a fresh one after [`crate::refresh::refresh`].
 pub fn verify(plan: Plan, desired: &Desired, observed: &Observed) -> Result<VerifiedPlan, Violations> {
-    let mut violations = violations(&plan, desired, observed);
+    let violations = violations(&plan, desired, observed, None);
+    verified(plan, violations)
+}
+
+/// The same for the plan of a part of a fleet, which keeps to its share of what the whole one may delete.
+pub(crate) fn verify_part(
+    plan: Plan,
+    desired: &Desired,
+    observed: &Observed,
+    share: &Share,
+) -> Result<VerifiedPlan, Violations> {
+    let violations = violations(&plan, desired, observed, Some(share));
+    verified(plan, violations)
+}
+
+fn verified(plan: Plan, mut violations: Vec<Violation>) -> Result<VerifiedPlan, Violations> {
     if violations.is_empty() {
         return Ok(VerifiedPlan(plan));
     }
@@ -113,7 +129,7 @@ pub fn verify(plan: Plan, desired: &Desired, observed: &Observed) -> Result<Veri
     Err(Violations(violations))
 }
 
-fn violations(plan: &Plan, desired: &Desired, observed: &Observed) -> Vec<Violation> {
+fn violations(plan: &Plan, desired: &Desired, observed: &Observed, share: Option<&Share>) -> Vec<Violation> {
     let facts = Facts::of(plan, desired, observed);
     let mut violations = Vec::new();
     for &uid in facts.by_cluster.keys() {
@@ -133,7 +149,7 @@ fn violations(plan: &Plan, desired: &Desired, observed: &Observed) -> Vec<Violat
     copies::check_queues(&facts, &mut violations);
     rates::check(&facts, &mut violations);
     check_distinct(plan, &mut violations);
-    blast::check(&facts, &mut violations);
+    blast::check(&facts, share, &mut violations);
     violations
 }
 

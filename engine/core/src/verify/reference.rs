@@ -18,6 +18,12 @@ impl Kept {
         self.0.contains(&point.rank())
     }
 
+    /// What of it fits.
+    pub(super) fn only(mut self, fits: impl Fn(&Rank) -> bool) -> Self {
+        self.0.retain(fits);
+        self
+    }
+
     /// What one of two keeps.
     pub(super) fn or(mut self, other: Self) -> Self {
         self.0.extend(other.0);
@@ -26,7 +32,7 @@ impl Kept {
 }
 
 /// Whether a point is dated in the future, by its seal or by the provider.
-fn is_from_the_future(point: &Whole<'_>, now: Timestamp) -> bool {
+pub(super) fn is_from_the_future(point: &Whole<'_>, now: Timestamp) -> bool {
     point.cut.max(point.created).duration_since(now) > SignedDuration::from_mins(5)
 }
 

@@ -6,7 +6,7 @@ use super::points::{Attempt, Seen, State, Whole};
 use super::reference::{self, Kept};
 use super::world::{Context, Place, Role};
 use crate::name::{SiteName, SnapshotId};
-use crate::observed::Listing;
+use crate::observed::{Listing, Readiness};
 use crate::plan::{Action, Change, ExpectedSnapshot, MarkPoint};
 use crate::tags::Intent;
 use jiff::SignedDuration;
@@ -213,6 +213,15 @@ impl<'c, 'a> Removals<'c, 'a> {
         point.ids.iter().any(|id| ids.contains(&(place.site, *id)))
     }
 
+    /// 26: what failed counts as unfinished at some sites until it is deleted, and no point is made meanwhile. A floor that
+    /// waits for such a point must not protect what failed.
+    fn blocks_new_points(&self, removal: &Removal<'c, 'a>) -> bool {
+        let rules = self.context.facts.rules(removal.place.site);
+        let failed = |seen: &Seen<'_>| matches!(seen.snapshot.readiness, Readiness::Failed { .. });
+        rules.is_some_and(|rules| rules.failed_is_pending)
+            && removal.attempts.iter().all(|attempt| attempt.snapshots.iter().any(failed))
+    }
+
     /// 2: after every delete the floors stand, and the newest restorable point survives. With `soon`: after every mark, too,
     /// once the points that are planned and being made are there.
     fn check_floors(&self, soon: bool, violations: &mut Vec<Violation>) {
@@ -230,7 +239,13 @@ impl<'c, 'a> Removals<'c, 'a> {
         };
         let everywhere = context.everywhere(soon);
         let lowest = context.policy.retention.minimum_redundancy;
-        let overall = Floor { lowest, stands_for_remnants: true, what: "anywhere" };
+        let goes_as_remnant = |removal: &Removal<'_, '_>| match &removal.change.action {
+            Action::Delete(_) => true,
+            Action::Expire(_) => soon,
+            Action::Create(_) | Action::Copy(_) | Action::Tag(_) | Action::Lock(_) | Action::Revive(_) => false,
+        };
+        let stands_for_remnants = self.all.iter().any(|r| goes_as_remnant(r) && !self.blocks_new_points(r));
+        let overall = Floor { lowest, stands_for_remnants, what: "anywhere" };
         overall.check(context, &everywhere, &is_gone, violations);
         for place in &context.places {
             // A former site drains: what lies there counts over all places only.

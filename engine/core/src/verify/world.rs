@@ -1,7 +1,7 @@
 //! The inputs, indexed once, and each cluster with what lies at its places.
 
 use super::Violation;
-use super::points::{self, Attempt, Seen, State, Whole};
+use super::points::{self, Attempt, Rank, Seen, State, Whole};
 use super::reference::{self, Kept};
 use super::slots::Slots;
 use crate::capabilities::{Copies, Iaas, Rules};
@@ -319,8 +319,23 @@ impl<'a> Context<'a> {
 
     /// What a copy site's retention would keep, had it everything that can be restored from anywhere.
     pub(super) fn wanted_at(&self, copy: &CopyPolicy) -> Kept {
-        let points = self.with_others(self.place(&copy.site), false, |_| true);
-        self.kept(&points, &copy.retention)
+        let may_travel = |point: &&Whole<'_>| {
+            reference::is_of_retention(point.class) && !reference::is_from_the_future(point, self.facts.as_of)
+        };
+        let points: Vec<&Whole<'_>> =
+            self.with_others(self.place(&copy.site), false, |_| true).into_iter().filter(may_travel).collect();
+        // By the cut alone: a copy is made later than its point, and its age must not begin anew.
+        let judged = |is_held: fn(&Whole<'_>) -> bool| {
+            let by_cut: Vec<Whole<'_>> = points
+                .iter()
+                .map(|point| Whole { created: point.cut, held: is_held(point), ..(*point).clone() })
+                .collect();
+            self.kept(&by_cut.iter().collect::<Vec<_>>(), &copy.retention)
+        };
+        // A hold alone wants no second object: what is held is wanted if it were kept without.
+        let held: BTreeSet<Rank> = points.iter().filter(|point| point.held).map(|point| point.rank()).collect();
+        let free = judged(|point| point.held).only(|rank| !held.contains(rank));
+        if held.is_empty() { free } else { free.or(judged(|_| false).only(|rank| held.contains(rank))) }
     }
 
     fn kept(&self, points: &[&Whole<'a>], retention: &Retention) -> Kept {

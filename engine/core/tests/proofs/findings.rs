@@ -4,7 +4,7 @@ use super::care::{home_is, policy, text};
 use crate::support::lab::{DAILY, Lab, Point, disk, site, time, uid};
 use backstay_core::capabilities::Iaas;
 use backstay_core::model::CopyPolicy;
-use backstay_core::name::{KmsKey, SiteName, SnapshotId};
+use backstay_core::name::{KmsKey, Location, SiteName, SnapshotId};
 use backstay_core::observed::{DiskRole, Unmanaged};
 use backstay_core::seal::SealKey;
 use backstay_core::tags;
@@ -92,6 +92,23 @@ fn points_without_the_encryption_or_the_key_that_the_policy_wants_are_counted() 
     ! orders-db: other key: 1 point not encrypted with key-new
     ! orders-db: unencrypted: 1 point, and the policy requires encryption
     ");
+}
+
+#[test]
+fn points_that_lie_elsewhere_than_the_policy_places_them_are_counted() {
+    let mut lab = Lab::new(DAILY).with_site("us", "gcp").with_profile("gcp");
+    let ids = [lab.put(&Point::at(time("2026-11-22"))), lab.put(&Point::at(time("2026-11-23")))].concat();
+    let mut place = |id: &SnapshotId, at: &str| lab.snapshot(id).location = Some(Location::new(at).unwrap());
+    place(&ids[0], "eu");
+    place(&ids[1], "us");
+    assert_snapshot!(findings(&lab), @"");
+    let us = SiteName::new("us").unwrap();
+    policy(&mut lab, |policy| {
+        policy.copies = vec![CopyPolicy { site: us, retention: policy.retention.clone(), kms_key: None }];
+    });
+    assert_snapshot!(findings(&lab), @"! orders-db: misplaced: 1 point not at us, where the policy wants them");
+    lab.snapshot(&ids[0]).location = None;
+    assert_snapshot!(findings(&lab), @"");
 }
 
 #[test]

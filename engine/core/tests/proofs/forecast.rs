@@ -3,7 +3,8 @@
 use crate::support::lab::{DAILY, Lab, Point, time};
 use backstay_core::forecast::{Assumptions, Forecast, Impossible, Sample, forecast};
 use backstay_core::model::Limit;
-use backstay_core::observed::{Listing, Readiness};
+use backstay_core::name::{DiskId, SiteName, SnapshotId};
+use backstay_core::observed::{Listing, Readiness, Unmanaged};
 use backstay_core::plan::Action;
 use backstay_core::time::Duration;
 use jiff::Timestamp;
@@ -23,11 +24,13 @@ fn foretell(lab: &Lab, assumptions: &Assumptions) -> Forecast {
     forecast(&lab.desired, &lab.observed, lab.baseline.as_ref(), assumptions).unwrap()
 }
 
-/// Made, marked, revived and deleted by day, and what lives at its end.
-type Figures = BTreeMap<Date, [u64; 5]>;
+/// Made, copied, marked, revived and deleted by day, and what lives at its end, wherever.
+type Figures = BTreeMap<Date, [u64; 6]>;
 
 fn figures(forecast: &Forecast) -> Figures {
-    let of = |day: &backstay_core::forecast::Day| [day.made, day.marked, day.revived, day.all_deleted(), day.living];
+    let of = |day: &backstay_core::forecast::Day| {
+        [day.made, day.copied, day.marked, day.revived, day.all_deleted(), day.living]
+    };
     forecast.days.iter().map(|day| (day.date, of(day))).collect()
 }
 
@@ -45,15 +48,17 @@ fn lived(mut lab: Lab, until: Timestamp) -> Figures {
         for change in &plan.changes {
             let place = match change.action {
                 Action::Create(_) => 0,
-                Action::Expire(_) => 1,
-                Action::Revive(_) => 2,
-                Action::Delete(_) => 3,
-                Action::Copy(_) | Action::Tag(_) | Action::Lock(_) => continue,
+                Action::Copy(_) => 1,
+                Action::Expire(_) => 2,
+                Action::Revive(_) => 3,
+                Action::Delete(_) => 4,
+                Action::Tag(_) | Action::Lock(_) => continue,
             };
             day[place] += 1;
         }
         // One disk a cluster: a snapshot is a point.
-        day[4] = lab.snapshots().len() as u64;
+        let sites = lab.observed.sites.values().filter_map(Listing::complete);
+        day[5] = sites.map(|inventory| inventory.snapshots.len() as u64).sum();
         at = Duration::hours(1).after(at);
     }
     figures
@@ -68,6 +73,114 @@ fn a_forecast_is_what_hourly_applies_do() {
     }
     let assumptions = assume(&lab, 14);
     assert_eq!(figures(&foretell(&lab, &assumptions)), lived(lab, assumptions.until));
+}
+
+fn site(name: &str) -> SiteName {
+    SiteName::new(name).unwrap()
+}
+
+/// Both, with as much as must have happened for the comparison to mean something.
+fn assert_alike(lab: &Lab, days: u64, least: [u64; 6]) -> Forecast {
+    let assumptions = assume(lab, days);
+    let told = foretell(lab, &assumptions);
+    let figures = figures(&told);
+    assert_eq!(figures, lived(lab.clone(), assumptions.until));
+    for (place, least) in least.into_iter().enumerate() {
+        let all: u64 = figures.values().map(|day| day[place]).sum();
+        assert!(all >= least, "{place}: {all} and not {least}: {figures:?}");
+    }
+    told
+}
+
+#[test]
+fn due_deletes_stay_within_twice_the_slots_of_the_whole_fleet() {
+    let clusters = ["a", "b", "c", "d"];
+    let mut lab =
+        Lab::of("schedule: { every: 24h, spread: 0s }\nretention: { keep: { daily: 2 }, grace: 24h }", &clusters);
+    for cluster in clusters {
+        lab.put_daily(cluster, 20);
+    }
+    // Two slots a cluster in grace and a day.
+    let told = assert_alike(&lab, 7, [24, 0, 72, 0, 80, 0]);
+    assert!(told.days.iter().all(|day| day.all_deleted() <= 16), "{:?}", told.days);
+    assert!(told.held_up.iter().any(|held| held.because.contains("16 a day that fall due")), "{:?}", told.held_up);
+}
+
+#[test]
+fn copies_have_rules_of_their_own_and_hold_their_sources() {
+    let mut lab = Lab::of(SHORT, &["orders-db", "billing-db", "wiki"]).with_site("us", "aws");
+    lab.set_policy(&format!("{SHORT}\ncopies: [ {{ site: us, retention: {{ keep: {{ daily: 7 }}, grace: 48h }} }} ]"));
+    lab.baseline = Some(lab.desired.clone());
+    lab.put_daily("billing-db", 12);
+    let told = assert_alike(&lab, 14, [100, 40, 100, 0, 60, 0]);
+    let there = told.sites.iter().find(|of| of.site == site("us")).unwrap();
+    assert!(there.calls["copy"] >= 40 && there.snapshots > 20, "{there:?}");
+}
+
+#[test]
+fn a_queue_of_copies_is_the_whole_fleets_and_the_oldest_cut_goes_first() {
+    let clusters = ["a", "b", "c", "d", "e", "f"];
+    // Alibaba takes five at a time.
+    let mut lab = Lab::of(SHORT, &clusters).with_site("us", "alibaba").with_profile("alibaba");
+    for (index, cluster) in (1..).zip(clusters) {
+        lab.put_daily(cluster, 2 + index % 4);
+    }
+    lab.set_policy(&format!("{SHORT}\ncopies: [ {{ site: us }} ]"));
+    let told = assert_alike(&lab, 6, [100, 30, 60, 0, 30, 0]);
+    assert!(told.held_up.iter().any(|held| held.code == "copy-queue"), "{:?}", told.held_up);
+}
+
+#[test]
+fn locks_keep_what_retention_lets_go() {
+    let locked = "schedule: { every: 24h, spread: 0s }\nretention: { keep: { daily: 3 }, grace: 24h }\nlock: { mode: governance, for: 6d }";
+    let mut lab = Lab::of(locked, &["orders-db", "wiki"]);
+    lab.put_daily("wiki", 6);
+    let told = assert_alike(&lab, 14, [28, 0, 20, 0, 15, 0]);
+    assert!(told.sites[0].calls["lock"] >= 28, "{:?}", told.sites[0].calls);
+}
+
+#[test]
+fn a_retired_cluster_goes_to_its_last_point() {
+    let mut lab = Lab::of(DAILY, &["orders-db", "wiki"]);
+    lab.set_policy("schedule: { every: 24h, spread: 0s }\nretention: { keep: { daily: 3 }, grace: 24h }");
+    lab.baseline = Some(lab.desired.clone());
+    lab.put_daily("orders-db", 4);
+    lab.put_daily("wiki", 9);
+    lab.retire("wiki", true);
+    let told = assert_alike(&lab, 10, [10, 0, 19, 0, 18, 0]);
+    let wiki = told.clusters.iter().find(|one| one.name.as_str() == "wiki").unwrap();
+    assert_eq!((wiki.made, wiki.points, wiki.deleted), (0, 0, 9));
+}
+
+#[test]
+fn four_clouds_are_foretold_by_their_own_rules() {
+    let mut lab = Lab::of(SHORT, &["a", "b", "c", "d", "e"]);
+    for (cluster, profile) in [("b", "azure"), ("c", "gcp"), ("d", "alibaba")] {
+        lab = lab.with_site(profile, profile);
+        lab.move_to(cluster, &site(profile));
+    }
+    lab.baseline = Some(lab.desired.clone());
+    lab.put_daily("a", 9);
+    // What b left behind at its former site.
+    lab.put_daily("b", 4);
+    let told = assert_alike(&lab, 9, [130, 0, 90, 0, 60, 0]);
+    assert_eq!(told.sites.len(), 4);
+    assert!(told.sites.iter().all(|site| site.snapshots > 0 && !site.budgets.is_empty()), "{:?}", told.sites);
+}
+
+#[test]
+fn an_accounts_quota_is_the_whole_fleets() {
+    let mut lab = Lab::of(SHORT, &["a", "b", "c"]);
+    let mine = Unmanaged {
+        id: SnapshotId::new("mine").unwrap(),
+        disk: DiskId::new("other").unwrap(),
+        created: lab.now,
+        size: 1,
+    };
+    lab.inventory().unmanaged = vec![mine; 100_000 - 5];
+    let told = assert_alike(&lab, 1, [5, 0, 0, 0, 0, 0]);
+    assert_eq!(told.days.last().unwrap().living, 5);
+    assert!(told.held_up.iter().any(|held| held.code == "quota" && held.clusters >= 1), "{:?}", told.held_up);
 }
 
 #[test]

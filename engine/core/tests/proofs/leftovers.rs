@@ -3,7 +3,7 @@
 use super::care::{assert_converged, run, text};
 use crate::support::lab::{Lab, Point, site, time, uid};
 use backstay_core::name::SnapshotId;
-use backstay_core::observed::{HeldLease, Readiness};
+use backstay_core::observed::{DiskRole, HeldLease, Readiness};
 use backstay_core::tags;
 use backstay_core::time::Duration;
 use insta::assert_snapshot;
@@ -151,4 +151,79 @@ fn a_held_leftover_stays() {
     let plan = run(&mut lab);
     assert!(!plan.contains("~ orders-db 2026-11-22"), "{plan}");
     assert!(lab.records().tombstones.get(&site()).is_none_or(|records| !records.contains_key(&id)));
+}
+
+/// One point is whole, and two are the floor. Each attempt at the next one failed, five of them, of the one disk that may be
+/// snapshotted.
+fn stuck(profile: &str) -> Lab {
+    let spec = "schedule: { every: 24h, spread: 0s }\nsource: standby\nretention: { keep: { daily: 3 }, minimumRedundancy: 2 }";
+    let mut lab = Lab::new(spec).with_profile(profile);
+    lab.put(&Point::at(time("2026-11-22")));
+    for n in 1..=5 {
+        let readiness = Readiness::Failed { because: "internal error".to_owned() };
+        let key = format!("20261123t000000z-{n}").parse().unwrap();
+        lab.put(&Point { key, readiness, ..Point::at(time("2026-11-23T00:10Z")) });
+    }
+    lab
+}
+
+#[test]
+fn what_failed_and_counts_as_unfinished_goes_below_the_floor_so_that_a_point_can_be_made() {
+    let mut lab = stuck("aws");
+    lab.advance(Duration::days(1));
+    assert_snapshot!(lab.apply_plan(), @"
+    ~ orders-db 2026-11-23T00:10Z due: it cannot be restored: internal error
+    ~ orders-db 2026-11-23T00:10Z due: it cannot be restored: internal error
+    ~ orders-db 2026-11-23T00:10Z due: it cannot be restored: internal error
+    ~ orders-db 2026-11-23T00:10Z due: it cannot be restored: internal error
+    ~ orders-db 2026-11-23T00:10Z due: it cannot be restored: internal error
+    ? orders-db 2026-11-24T00:00Z: no further snapshot: vol-orders-db-1-data has 5 failed snapshots, which count as unfinished until they are deleted
+    ");
+    lab.assert_converged();
+    // Both phases, and the whole grace.
+    lab.advance(Duration::seconds(3 * 86_400 - 1));
+    assert!(!lab.plan_text().contains("- orders-db"), "{}", lab.plan_text());
+    lab.advance(Duration::seconds(1));
+    assert_snapshot!(lab.apply_plan(), @"
+    - orders-db 2026-11-23T00:10Z due: it cannot be restored: internal error; tombstoned 3d ago
+    - orders-db 2026-11-23T00:10Z due: it cannot be restored: internal error; tombstoned 3d ago
+    - orders-db 2026-11-23T00:10Z due: it cannot be restored: internal error; tombstoned 3d ago
+    - orders-db 2026-11-23T00:10Z due: it cannot be restored: internal error; tombstoned 3d ago
+    - orders-db 2026-11-23T00:10Z due: it cannot be restored: internal error; tombstoned 3d ago
+    ? orders-db 2026-11-27T00:00Z: no further snapshot: vol-orders-db-1-data has 5 failed snapshots, which count as unfinished until they are deleted
+    ");
+    assert_snapshot!(lab.apply_plan(), @"+ orders-db 2026-11-27T00:00Z drift: due; newest point is of 2026-11-22T00:00Z");
+    lab.assert_converged();
+}
+
+#[test]
+fn what_failed_stays_below_the_floor_where_it_stops_nothing_and_where_something_is_not_known() {
+    // There the points go on, and the floor will stand.
+    let mut lab = stuck("azure");
+    for node in 0..2 {
+        lab.status("orders-db", node).full_page_writes = false;
+    }
+    lab.advance(Duration::days(1));
+    assert!(!lab.plan_text().contains("~ "), "{}", lab.plan_text());
+    let mut silent = stuck("aws");
+    silent.advance(Duration::days(1));
+    silent.status("orders-db", 0).system = crate::support::lab::UPGRADED;
+    assert!(!silent.plan_text().contains("~ "), "{}", silent.plan_text());
+    // A held one, and what is no failure: the floor protects them as ever.
+    let mut lab = stuck("aws");
+    let ids: Vec<SnapshotId> = lab.snapshots().iter().map(|snapshot| snapshot.id.clone()).collect();
+    lab.snapshot(&ids[1]).tags.insert(tags::HOLD, "1");
+    let key = "20261122t120000z-1".parse().unwrap();
+    let lost =
+        lab.put(&Point { disks: vec![DiskRole::Wal, DiskRole::Data], key, ..Point::at(time("2026-11-22T12:00Z")) });
+    lab.snapshots().retain(|snapshot| snapshot.id != lost[0]);
+    lab.advance(Duration::days(1));
+    assert_snapshot!(lab.plan_text(), @"
+    ~ orders-db 2026-11-23T00:10Z due: it cannot be restored: internal error
+    ~ orders-db 2026-11-23T00:10Z due: it cannot be restored: internal error
+    ~ orders-db 2026-11-23T00:10Z due: it cannot be restored: internal error
+    ~ orders-db 2026-11-23T00:10Z due: it cannot be restored: internal error
+    ? orders-db: no deletes now: 1 restorable point(s) of the current system identifier, and minimumRedundancy is 2
+    ? orders-db 2026-11-24T00:00Z: no further snapshot: vol-orders-db-1-data has 5 failed snapshots, which count as unfinished until they are deleted
+    ");
 }

@@ -3,6 +3,7 @@
 use crate::support::lab::{Lab, Point, time, uid};
 use backstay_core::name::SiteName;
 use backstay_core::plan::{Action, Cause};
+use backstay_core::planner::{ClusterState, survey};
 use backstay_core::tags::PointClass;
 use backstay_core::time::Duration;
 use insta::assert_snapshot;
@@ -177,4 +178,19 @@ fn each_rule_counts_as_the_time_that_it_would_have_spanned() {
     for (schedule, retention, expected) in cases {
         assert_eq!(with(schedule, retention), expected, "{schedule}: {retention}");
     }
+}
+
+#[test]
+fn a_cluster_that_is_being_retired_is_never_late_or_due() {
+    let mut lab = Lab::new(&format!("{THREE}\nsla: {{ maxAge: 26h }}"));
+    lab.put(&of_day(20));
+    let state = |lab: &Lab| survey(&lab.desired, &lab.observed, lab.now).remove(0).state;
+    assert_eq!(state(&lab), ClusterState::Late);
+    assert!(lab.text().contains("! orders-db: late"), "{}", lab.text());
+    lab.retire("orders-db", true);
+    assert_eq!(serde_json::to_value(state(&lab)).unwrap(), "retiring");
+    assert!(!lab.text().contains("late"), "{}", lab.text());
+    // A site that cannot be read is still told: nobody knows what is left.
+    lab.site_is_unknown();
+    assert_eq!(state(&lab), ClusterState::Unknown);
 }

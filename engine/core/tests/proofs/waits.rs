@@ -5,6 +5,8 @@ use crate::support::lab::{Lab, Point, disk, time, uid};
 use backstay_core::capabilities::Iaas;
 use backstay_core::name::SnapshotId;
 use backstay_core::observed::{DatabaseRole, DiskRole, HeldLease, Readiness, Unmanaged};
+use backstay_core::plan::Action;
+use backstay_core::tags;
 use backstay_core::time::Duration;
 use insta::assert_snapshot;
 use jiff::Timestamp;
@@ -65,7 +67,7 @@ fn another_node_whose_disks_are_free_is_the_source_instead() {
     let standby = disk("orders-db", 1, &DiskRole::Data);
     lab.inventory().unmanaged.retain(|snapshot| snapshot.disk == standby);
     let plan = super::care::checked(&lab);
-    let backstay_core::plan::Action::Create(create) = &plan.changes[0].action else { panic!("no create") };
+    let Action::Create(create) = &plan.changes[0].action else { panic!("no create") };
     assert_eq!(create.node.as_str(), "orders-db-0");
 }
 
@@ -121,6 +123,54 @@ fn a_disk_that_has_all_the_snapshots_it_may_have_gets_no_other() {
     ");
     lab.inventory().unmanaged.truncate(254);
     assert!(text(&lab).starts_with("+ orders-db"));
+}
+
+/// A snapshot of the standby's disk, five minutes old, whose tag names another cluster, or nobody.
+fn under_another_name(lab: &mut Lab, name: Option<&str>) {
+    let ids = lab.put(&Point::at(time("2026-11-23T00:55Z")));
+    let snapshot = lab.snapshot(&ids[0]);
+    match name {
+        Some(name) => drop(snapshot.tags.insert(tags::CLUSTER, uid(name).as_str())),
+        None => drop(snapshot.tags.remove(tags::CLUSTER)),
+    }
+}
+
+#[test]
+fn what_is_made_of_a_disk_under_another_name_counts_for_the_disk() {
+    for name in [Some("billing-db"), Some("gone-db"), None] {
+        let spec = "schedule: { every: 1h, spread: 0s }\nsource: standby\nretention: { keep: { last: 600 } }";
+        let mut lab = Lab::of(spec, &["orders-db", "billing-db"]);
+        home_is(&mut lab, Iaas::Gcp);
+        under_another_name(&mut lab, name);
+        let plan = text(&lab);
+        let own: Vec<&str> = plan.lines().filter(|line| line.starts_with("? orders-db ")).collect();
+        let expected =
+            "? orders-db 2026-11-23T01:00Z: no further snapshot of vol-orders-db-1-data before 2026-11-23T01:05Z";
+        assert_eq!(own, [expected], "{plan}");
+        assert!(plan.contains("+ billing-db"), "{plan}");
+        // Another node's disks are free: it is the source instead.
+        let mut lab = lab.with_policy(HOURLY);
+        home_is(&mut lab, Iaas::Gcp);
+        let plan = super::care::checked(&lab);
+        let create = plan.changes.iter().find_map(|change| match &change.action {
+            Action::Create(create) if change.cluster == uid("orders-db") => Some(create),
+            _ => None,
+        });
+        assert_eq!(create.unwrap().node.as_str(), "orders-db-0");
+    }
+}
+
+#[test]
+fn unfinished_ones_under_another_name_are_counted_too() {
+    let mut lab =
+        lab("schedule: { every: 1h, spread: 0s }\nsource: standby\nretention: { keep: { last: 600 } }", Iaas::Alibaba);
+    under_another_name(&mut lab, Some("gone-db"));
+    lab.snapshots().last_mut().unwrap().readiness = Readiness::CutFixed;
+    let plan = text(&lab);
+    assert!(
+        plan.contains("? orders-db 2026-11-23T01:00Z: a snapshot of vol-orders-db-1-data must be ready first"),
+        "{plan}"
+    );
 }
 
 #[test]

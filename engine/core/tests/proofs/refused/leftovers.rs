@@ -76,12 +76,32 @@ fn what_is_no_point_is_marked_a_day_later() {
             expire_all(sites);
         }),
         ("the floor does not stand", &[2], |sites| {
-            let first = key(17).to_string();
-            sites.at("eu").snapshots.retain(|snapshot| snapshot.tags.get(tags::POINT) == Some(&first));
-            sites.at("us").snapshots.clear();
+            below_the_floor(sites);
+            adopted(sites, 90);
+            expire_all(sites);
+        }),
+        ("what failed below the floor, where it keeps points from being made", &[], |sites| {
+            below_the_floor(sites);
             unusable(sites, 90, Readiness::Ready, PointClass::Scheduled);
         }),
+        ("what failed below the floor, where it stops nothing", &[2], |sites| {
+            below_the_floor(sites);
+            unusable(sites, 90, Readiness::Ready, PointClass::Scheduled);
+            sites.profile("eu", "azure");
+        }),
+        ("what failed, and the only point with it", &[1, 2], |sites| {
+            below_the_floor(sites);
+            unusable(sites, 90, Readiness::Ready, PointClass::Scheduled);
+            sites.expire(17, "eu");
+        }),
     ]);
+}
+
+/// One point is left, and more are the floor.
+fn below_the_floor(sites: &mut Sites) {
+    let first = key(17).to_string();
+    sites.at("eu").snapshots.retain(|snapshot| snapshot.tags.get(tags::POINT) == Some(&first));
+    sites.at("us").snapshots.clear();
 }
 
 fn adopted(sites: &mut Sites, hours: u64) {
