@@ -85,7 +85,7 @@ mod tests {
         assert_eq!(memo.get(print(&["a"]), || 1), 1);
         assert_eq!(memo.get(print(&["a"]), || panic!("it is known")), 1);
         assert_eq!(memo.get(print(&["b"]), || 2), 2);
-        let copy = memo.clone();
-        assert_eq!(memo.get(print(&["a"]), || 3), copy.get(print(&["a"]), || 4));
+        let clones = [memo.clone(), memo];
+        assert!(clones.iter().all(|clone| clone.get(print(&["a"]), || 3) == 1));
     }
 }

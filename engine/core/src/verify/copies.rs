@@ -2,7 +2,7 @@
 
 use super::Violation;
 use super::points::{Attempt, Seen, State, Whole};
-use super::reference::Kept;
+use super::reference::{self, Kept};
 use super::removals::check_target;
 use super::world::{Context, Facts, Place};
 use crate::capabilities::{Copies, Iaas};
@@ -132,7 +132,9 @@ fn check_order(
     let disks: BTreeSet<&DiskId> = copy.parts.iter().map(|part| &part.source.disk).collect();
     let is_missing = |point: &Whole<'_>| {
         let mut known = there.whole().chain(there.being_made());
-        wanted.has(point) && !known.any(|p| p.is_same(point))
+        // What is kept only because nobody judges it, or by a hold alone, is not copied: it holds up nothing.
+        let is_copied = !point.held && reference::is_judged(point, context.facts.as_of);
+        is_copied && wanted.has(point) && !known.any(|p| p.is_same(point))
     };
     for from in context.places.iter().filter(|place| place.site != there.site) {
         for attempt in from.attempts.iter().filter(|attempt| attempt.state == State::Whole) {

@@ -41,7 +41,8 @@ pub(super) fn is_of_retention(class: &str) -> bool {
     class == "scheduled" || class == "on-demand"
 }
 
-fn is_judged(point: &Whole<'_>, now: Timestamp) -> bool {
+/// Whether retention has a say: by its class, and unless it is dated in the future.
+pub(super) fn is_judged(point: &Whole<'_>, now: Timestamp) -> bool {
     is_of_retention(point.class) && !is_from_the_future(point, now)
 }
 

@@ -197,15 +197,20 @@ fn no_more_copies_travel_than_the_site_takes_the_oldest_first() {
     assert_eq!(lab.snapshots_at(&us()).len(), 24);
 }
 
-#[test]
-fn where_copies_come_in_order_a_disk_has_one_on_its_way() {
-    let policy = format!("{THREE}copies: [ {{ site: us }} ]");
+/// Three points that are to be copied where each disk has one copy at a time.
+fn in_order() -> Lab {
     let mut lab = Lab::new(THREE).with_profile("azure").with_site("us", "azure");
-    lab.set_policy(&policy);
+    lab.set_policy(&format!("{THREE}copies: [ {{ site: us }} ]"));
     lab.baseline = Some(lab.desired.clone());
     for day in 21..=23 {
         lab.put(&of_day(day));
     }
+    lab
+}
+
+#[test]
+fn where_copies_come_in_order_a_disk_has_one_on_its_way() {
+    let mut lab = in_order();
     assert_snapshot!(lab.apply_plan(), @"
     > orders-db 2026-11-21T00:00Z at us due: the policy wants a copy of what lies at eu
     ? orders-db 2026-11-22T00:00Z: other copies come first: of each disk one at a time, in order
@@ -221,6 +226,44 @@ fn where_copies_come_in_order_a_disk_has_one_on_its_way() {
     > orders-db 2026-11-22T00:00Z at us due: the policy wants a copy of what lies at eu
     ? orders-db 2026-11-23T00:00Z: other copies come first: of each disk one at a time, in order
     ");
+    lab.settle();
+    assert_eq!(there(&mut lab), "21 22 23");
+}
+
+#[test]
+fn where_copies_come_in_order_one_that_failed_is_not_overtaken() {
+    let mut lab = in_order();
+    lab.apply_plan();
+    lab.snapshots_at(&us())[0].readiness = Readiness::Failed { because: "internal error".to_owned() };
+    assert_snapshot!(lab.plan_text(), @"
+    ? orders-db 2026-11-21T00:00Z: a copy at us failed, and what is left of it must be removed first
+    ? orders-db 2026-11-22T00:00Z: other copies come first: of each disk one at a time, in order
+    ? orders-db 2026-11-23T00:00Z: other copies come first: of each disk one at a time, in order
+    ");
+}
+
+#[test]
+fn where_copies_come_in_order_what_is_not_copied_holds_up_nothing() {
+    let mut lab = in_order();
+    // Held and of no rule's, and one that its provider dates in the future.
+    lab.put(&Point { hold_tag: true, ..of_day(15) });
+    lab.put(&Point { created: time("2027-11-20"), ..of_day(20) });
+    lab.settle();
+    assert_eq!(there(&mut lab), "21 22 23");
+}
+
+#[test]
+fn a_copy_is_wanted_by_its_cut_however_late_it_was_made() {
+    // The copies are made today. Were that their age, all would lie within the window, and its base be an older point.
+    let mut lab = lab(16, ", retention: { recoveryWindow: 3d }");
+    lab.settle();
+    assert_eq!(there(&mut lab), "20 21 22 23");
+}
+
+#[test]
+fn a_hold_alone_wants_no_copy() {
+    let mut lab = lab(21, "");
+    lab.put(&Point { hold_tag: true, ..of_day(15) });
     lab.settle();
     assert_eq!(there(&mut lab), "21 22 23");
 }
@@ -351,6 +394,22 @@ fn a_source_keeps_what_a_copy_alone_must_not_carry() {
     ");
     lab.settle();
     assert_eq!(there(&mut lab), "19 20 21 22 23");
+}
+
+#[test]
+fn a_point_and_its_copy_are_one_for_the_floor_over_all_places() {
+    let policy = "schedule: { every: 24h, spread: 0s }\nretention: { keep: { last: 1 }, minimumRedundancy: 2 }\n\
+                  copies: [ { site: us, retention: { keep: { last: 1 }, minimumRedundancy: 1 } } ]";
+    let mut lab = lab(24, "").with_policy(policy);
+    lab.baseline = Some(lab.desired.clone());
+    // Nobody calls one of two on demand a double: only their name tells that they are one.
+    let newest = Point { class: PointClass::OnDemand, ..of_day(23) };
+    lab.put(&newest);
+    lab.put_at(&us(), &newest);
+    for day in 21..=22 {
+        lab.put_at(&us(), &of_day(day));
+    }
+    assert_snapshot!(lab.apply_plan(), @"~ orders-db 2026-11-21T00:00Z at us due: beyond last 1");
 }
 
 #[test]

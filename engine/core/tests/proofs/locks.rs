@@ -3,7 +3,7 @@
 use super::care::{assert_converged, checked, run, text};
 use crate::support::lab::{Lab, Point, site, time};
 use backstay_core::name::SiteName;
-use backstay_core::observed::Readiness;
+use backstay_core::observed::{DiskRole, Readiness};
 use backstay_core::plan::{Action, Cause};
 use backstay_core::tags::PointClass;
 use backstay_core::time::Duration;
@@ -96,6 +96,26 @@ fn what_is_past_its_lock_marked_doubled_unfinished_or_of_the_future_is_not_locke
     ? orders-db 2026-11-23T00:00Z: tombstoned; grace until 2026-11-26T01:00Z
     ! orders-db: future: 1 point dated in the future, kept and not counted
     ");
+    assert_converged(&lab);
+}
+
+#[test]
+fn a_point_of_which_a_part_is_locked_for_longer_is_left_alone() {
+    let mut lab = Lab::new(LOCKED);
+    let ids = lab.put(&Point { disks: vec![DiskRole::Wal, DiskRole::Data], ..Point::at(time("2026-11-23")) });
+    lab.snapshot(&ids[0]).locked_until = Some(time("2027-01-01"));
+    // One lock for all parts would make the first one's shorter.
+    assert_converged(&lab);
+}
+
+#[test]
+fn a_marked_point_that_stays_until_another_is_ready_is_not_locked() {
+    let mut lab = Lab::new(
+        "schedule: { every: 24h, spread: 0s }\nretention: { keep: { last: 1 } }\nlock: { mode: compliance, for: 9d }",
+    );
+    let marked = lab.put(&Point::at(time("2026-11-22")));
+    lab.mark(&marked[0], time("2026-11-22T01:00Z"), Duration::hours(72), Cause::Due);
+    lab.put(&Point { readiness: Readiness::CutFixed, ..Point::at(time("2026-11-23")) });
     assert_converged(&lab);
 }
 

@@ -107,6 +107,15 @@ fn a_record_whose_tag_was_taken_away_deletes_nothing() {
 }
 
 #[test]
+fn grace_runs_from_the_sweepers_own_sighting_however_old_a_record_claims_to_be() {
+    let mut lab = Lab::daily("orders-db", 31);
+    let oldest = lab.snapshots()[0].id.clone();
+    let backdated = lab.mark(&oldest, time("2026-11-01"), Duration::hours(72), Cause::Due);
+    lab.records().sightings.insert(backdated.digest(), time("2026-11-22T12:00Z"));
+    assert_snapshot!(lab.plan_text(), @"? orders-db 2026-10-24T00:00Z: tombstoned; grace until 2026-11-25T12:00Z");
+}
+
+#[test]
 fn two_points_of_one_slot_become_one_by_tombstone() {
     let mut lab = six_days();
     let again = Point {
