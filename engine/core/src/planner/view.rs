@@ -40,9 +40,9 @@ impl<'a> View<'a> {
         let holds = &world.records().holds;
         let uid = &subject.cluster.uid;
         let is_held = |point: &&RecoveryPoint<'_>| {
-            let mut snapshots = point.parts.iter().map(|part| part.snapshot.snapshot());
+            // Also what has no seal: a hold that nobody proved only ever keeps more.
             (!holds.is_empty() && holds.contains(&(uid.clone(), point.key)))
-                || snapshots.any(|snapshot| snapshot.tags.contains_key(tags::HOLD))
+                || point.snapshots().any(|snapshot| snapshot.tags.contains_key(tags::HOLD))
         };
         let held = places.points().filter(is_held).map(id).collect();
         let system = safety::current_system(subject.cluster, home.site);

@@ -357,6 +357,18 @@ fn a_point_that_is_held_at_one_place_is_held_at_all() {
 }
 
 #[test]
+fn a_holds_tag_counts_wherever_it_is_with_a_seal_or_without() {
+    let mut lab = lab(21, "");
+    lab.put_at(&us(), &of_day(19));
+    lab.put(&Point { hold_tag: true, unsealed: true, ..of_day(19) });
+    lab.settle();
+    assert_eq!(there(&mut lab), "19 21 22 23");
+    lab.set_time(time("2026-12-03T01:00Z"));
+    lab.settle();
+    assert!(there(&mut lab).starts_with("19 "));
+}
+
+#[test]
 fn points_on_demand_are_counted_at_each_place() {
     let policy = "schedule: { every: 24h, spread: 0s }\nretention: { keep: { daily: 3 }, onDemand: { max: 2 } }\n\
                   copies: [ { site: us, retention: { onDemand: { max: 1 } } } ]";

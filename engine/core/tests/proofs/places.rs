@@ -2,6 +2,7 @@
 
 use crate::support::lab::{Lab, Point, site, time};
 use backstay_core::name::SiteName;
+use backstay_core::observed::Readiness;
 use backstay_core::plan::Action;
 use backstay_core::planner::{ClusterState, survey};
 use backstay_core::time::Duration;
@@ -178,4 +179,24 @@ fn a_failed_slot_is_tried_again_after_a_while_that_doubles() {
     assert!(lab.plan().changes.is_empty(), "{}", lab.plan_text());
     lab.set_time(time("2026-11-25T00:10:30Z"));
     assert_eq!(lab.plan().changes.len(), 1, "{}", lab.plan_text());
+}
+
+#[test]
+fn a_run_that_was_cut_short_makes_no_attempt_wait() {
+    let mut lab = Lab::daily("orders-db", 3).at(time("2026-11-24T00:02Z"));
+    let key = "20261124t000000z-1".parse().unwrap();
+    lab.put(&Point { key, unsealed: true, ..Point::at(time("2026-11-24T00:01Z")) });
+    assert!(lab.plan_text().starts_with("+ orders-db 2026-11-24T00:00Z"), "{}", lab.plan_text());
+}
+
+#[test]
+fn what_is_being_made_where_the_cluster_lived_serves_its_slot() {
+    let us = SiteName::new("us").unwrap();
+    let mut lab = Lab::daily("orders-db", 3).with_site("us", "aws").at(time("2026-11-24T00:10Z"));
+    let key = "20261124t000000z-1".parse().unwrap();
+    let readiness = Readiness::CutFixed;
+    lab.put(&Point { key, readiness, ..Point::at(time("2026-11-24T00:05Z")) });
+    lab.move_to("orders-db", &us);
+    assert!(lab.plan().changes.iter().all(|change| !matches!(change.action, Action::Create(_))), "{}", lab.plan_text());
+    assert!(lab.plan_text().contains("? orders-db 2026-11-24T00:00Z: the point is being made"), "{}", lab.plan_text());
 }

@@ -130,8 +130,10 @@ fn under_another_name(lab: &mut Lab, name: Option<&str>) {
     let ids = lab.put(&Point::at(time("2026-11-23T00:55Z")));
     let snapshot = lab.snapshot(&ids[0]);
     match name {
-        Some(name) => drop(snapshot.tags.insert(tags::CLUSTER, uid(name).as_str())),
-        None => drop(snapshot.tags.remove(tags::CLUSTER)),
+        Some(name) => snapshot.tags.insert(tags::CLUSTER, uid(name).as_str()),
+        None => {
+            snapshot.tags.remove(tags::CLUSTER);
+        }
     }
 }
 
@@ -152,11 +154,9 @@ fn what_is_made_of_a_disk_under_another_name_counts_for_the_disk() {
         let mut lab = lab.with_policy(HOURLY);
         home_is(&mut lab, Iaas::Gcp);
         let plan = super::care::checked(&lab);
-        let create = plan.changes.iter().find_map(|change| match &change.action {
-            Action::Create(create) if change.cluster == uid("orders-db") => Some(create),
-            _ => None,
-        });
-        assert_eq!(create.unwrap().node.as_str(), "orders-db-0");
+        let create = plan.changes.iter().find(|change| change.cluster == uid("orders-db"));
+        let Some(Action::Create(create)) = create.map(|change| &change.action) else { panic!("{plan:?}") };
+        assert_eq!(create.node.as_str(), "orders-db-0");
     }
 }
 

@@ -158,7 +158,7 @@ fn nothing_is_copied_twice() {
 #[test]
 fn copies_keep_to_the_receiving_sites_queue() {
     check_sites(&[
-        ("a site of another kind", &[26], |sites| {
+        ("a site of another kind", &[1, 26], |sites| {
             sites.profile("us", "azure");
             copy(sites, |_| {});
         }),
