@@ -211,7 +211,7 @@ mod tests {
     fn a_cluster_that_is_being_retired_says_what_is_left() {
         let text = |points| {
             let status = retiring(points);
-            let all = status_text("f", &[status.clone()], Timestamp::UNIX_EPOCH, 9, Paint::Plain);
+            let all = status_text("f", std::slice::from_ref(&status), Timestamp::UNIX_EPOCH, 9, Paint::Plain);
             let one = cluster_text(&status, Timestamp::UNIX_EPOCH, Paint::Plain);
             format!("{all}\n{one}")
         };
