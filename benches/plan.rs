@@ -267,7 +267,7 @@ fn snapshots_of(desired: &Desired, cluster: &Cluster, points: usize, as_of: Time
     let account = AccountId::new("111122223333").unwrap();
     let place = Place { provider: ProviderKind::Sim, account: &account };
     let mut at = as_of;
-    if number % 3 == 0 {
+    if number.is_multiple_of(3) {
         at = Duration::seconds(1).before(schedule.latest_due(&cluster.uid, at).unwrap());
     }
     let mut made = Vec::with_capacity(2 * points);
