@@ -155,18 +155,20 @@ fn copy_point(cluster: &crate::model::Cluster, copy: &CopyPolicy, source: Source
     }
 }
 
-/// Whether something lies there that a copy would find or join, and that can never become whole: a failed snapshot, or one
-/// that was made from other snapshots than these.
+/// Whether something lies there that a copy would find or join, and that can never become whole: a failed snapshot, one that
+/// was made from other snapshots than these, or one that a copy would find by its intent and that is not believed.
 fn has_failed(seen: Seen<'_>, planned: &CopyPoint) -> bool {
     let is_of_it = |point: &&RecoveryPoint<'_>| view::id(point) == (planned.point, planned.class);
     let mut left = seen.points().iter().filter(is_of_it).flat_map(|point| {
         point.parts.iter().map(|part| part.snapshot.snapshot()).chain(point.unsealed.iter().copied())
     });
-    left.any(|snapshot| {
+    let is_planned = |snapshot: &Snapshot| {
         let intent = snapshot.tags.get(tags::INTENT);
-        let is_planned = planned.parts.iter().any(|part| intent == Some(part.intent.0.as_str()));
-        matches!(snapshot.readiness, Readiness::Failed { .. }) || !is_planned
-    })
+        planned.parts.iter().any(|part| intent == Some(part.intent.0.as_str()))
+    };
+    let mut strangers = seen.shelf.map_or(&[][..], |shelf| &shelf.strangers).iter();
+    left.any(|snapshot| matches!(snapshot.readiness, Readiness::Failed { .. }) || !is_planned(snapshot))
+        || strangers.any(|stranger| is_planned(stranger.snapshot))
 }
 
 /// The disks of which a copy is on its way or planned, where they are copied one after the other.

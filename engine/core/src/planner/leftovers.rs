@@ -205,6 +205,10 @@ fn remove(
             safety.may_mark(point)?;
             let expire = Action::Expire(mark_point(grace));
             outcome.change_at(cluster, place.name, expire, Reason::Unusable { because });
+            // A floor that will only stand by what is copied.
+            if safety.floor_now.is_some() && matches!(place.kind, Kind::Copy(_)) {
+                outcome.ahead.insert((cluster.uid.clone(), place.name.clone(), point.key));
+            }
             return Ok(());
         }
     };

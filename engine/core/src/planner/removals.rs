@@ -135,7 +135,9 @@ impl<'a> Removals<'_, 'a> {
                 }
                 (None, None) => {
                     self.remove(point, &mark, outcome);
-                    if keeps_now && matches!(self.place.kind, Kind::Copy(_)) {
+                    // Also where the floor will only stand by what is copied.
+                    let rests_on_copies = keeps_now || judged.now.floor(self.place).is_some();
+                    if rests_on_copies && matches!(self.place.kind, Kind::Copy(_)) {
                         let cluster = self.view.subject.cluster.uid.clone();
                         outcome.ahead.insert((cluster, self.place.name.clone(), point.key));
                     }

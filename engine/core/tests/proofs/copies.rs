@@ -340,6 +340,19 @@ fn duplicates_become_one_at_a_copy_site_too() {
 }
 
 #[test]
+fn a_copy_that_somebody_tampered_with_is_not_made_again_and_again() {
+    let mut lab = lab(21, "");
+    lab.apply_plan();
+    lab.assert_settled();
+    // A second copy would find it by its intent, and leave it as it is.
+    let id = lab.snapshots_at(&us()).last().unwrap().id.clone();
+    lab.snapshot(&id).tags.insert(backstay_core::tags::SEAL_2, "aaaa");
+    let plan = lab.plan_text();
+    assert!(plan.contains("must be removed first"), "{plan}");
+    lab.assert_settled();
+}
+
+#[test]
 fn a_point_that_is_held_at_one_place_is_held_at_all() {
     let mut lab = lab(20, "");
     lab.put_at(&us(), &of_day(20));
