@@ -20,9 +20,10 @@ use tally::Tally;
 /// What must be seen in the lives of 25 seeds, and how often at the least: a rule that nothing ever touched says nothing.
 const LEAST: [(&str, usize); 1] = [("does: create", 1)];
 
-/// Seeds whose lives show something that is not mended yet; `some_seeds` lives them. 0: a point goes at a site although the
-/// copies that lie there want it. 92: a plan that the second opinion refuses. 168: a copy that is planned again after it was made.
-const OPEN: [u64; 3] = [0, 92, 168];
+/// Seeds whose lives show something that is not decided yet; `some_seeds` lives them. 0: a copy that a call made twice is whole
+/// beside its unsealed twin. Planner and second opinion count it as unfinished, and remove all of it to copy it again; the
+/// judge would have it kept.
+const OPEN: [u64; 1] = [0];
 
 /// Lives every seed of a range twice. The ranges are tests of their own so that they run beside each other.
 async fn lives(seeds: std::ops::Range<u64>) {
@@ -83,5 +84,5 @@ ranges! {
     seeds_100_to_124: 100..125;
     seeds_125_to_149: 125..150;
     seeds_150_to_174: 150..175;
-    seeds_175_to_202: 175..203;
+    seeds_175_to_200: 175..201;
 }
