@@ -79,7 +79,6 @@ async fn lives(seeds: std::ops::Range<u64>) {
 /// --run-ignored only --no-capture`.
 #[tokio::test]
 #[ignore = "for people who look for a cause"]
-#[expect(clippy::print_stdout, reason = "it is for people")]
 async fn some_seeds() {
     let range = std::env::var("BACKSTAY_SEEDS").expect("BACKSTAY_SEEDS=17..40");
     let (from, to) = range.split_once("..").expect("two numbers with .. between them");

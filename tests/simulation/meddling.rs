@@ -46,7 +46,7 @@ impl Story {
         }
         let target = if about_servers { String::new() } else { self.chance.one_of(&snapshots) };
         let tags = self.worlds[site].snapshots.get(&target).map(|snapshot| snapshot.tags.clone()).unwrap_or_default();
-        let meddle = meddle(deed, &instance, &target, tags, &mut self.chance);
+        let meddle = meddle(deed, &instance, &target, &tags, &mut self.chance);
         let opened = open(&self.shell, &self.town.sites[site].name);
         drop(opened.meddle(meddle).expect("nothing stops meddling"));
         self.tally.count(format!("somebody {deed}"));
@@ -72,7 +72,7 @@ impl Story {
     }
 }
 
-fn meddle(deed: &str, instance: &str, target: &str, tags: BTreeMap<String, String>, chance: &mut Chance) -> Meddle {
+fn meddle(deed: &str, instance: &str, target: &str, tags: &BTreeMap<String, String>, chance: &mut Chance) -> Meddle {
     let disk = DiskId::new(format!("vol-{instance}-d")).expect("an id");
     let retag = |key: &str, value: &str| Meddle::Retag {
         id: SnapshotId::new(target).expect("an id"),
