@@ -231,7 +231,9 @@ impl World {
     pub(crate) fn points(&self, uid: &str, at: Timestamp) -> Vec<Point> {
         let mut parts: BTreeMap<PointName, Vec<&Snapshot>> = BTreeMap::new();
         for snapshot in self.snapshots.values() {
-            if snapshot.is_a_part() && snapshot.tag("backstay-cluster") == uid {
+            // A leftover makes no point, whatever lies beside it (decisions 5 and 6), and neither does what is not sealed yet.
+            let is_of_attempt = snapshot.is_ours() || (!snapshot.is_foreign && snapshot.sealed.is_none());
+            if is_of_attempt && snapshot.tag("backstay-cluster") == uid {
                 parts.entry(snapshot.point_name()).or_default().push(snapshot);
             }
         }
