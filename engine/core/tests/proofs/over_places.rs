@@ -1,7 +1,7 @@
 //! What holds for every plan over several places, whatever the history.
 
-use super::properties::{GARBAGE, cases, gives_back, shuffle, touches};
-use crate::support::history::{CLUSTERS, Drawn, Flaw, Hold, Mark, now};
+use super::properties::{GARBAGE, cases, gives_back, history_of_garbage, shuffle, touches};
+use crate::support::history::{CLUSTERS, now};
 use crate::support::lab::{Lab, site, uid};
 use crate::support::show;
 use crate::support::wide::{Wide, second, wide};
@@ -104,7 +104,7 @@ proptest! {
     }
 
     #[test]
-    fn garbage_at_any_place_makes_nothing_expire(mut wide in wide(), garbage in garbage()) {
+    fn garbage_at_any_place_makes_nothing_expire(mut wide in wide(), garbage in history_of_garbage()) {
         wide.history.cluster_limit = 100;
         wide.history.fleet_limit = Some(1000);
         let lab = wide.lab();
@@ -231,30 +231,4 @@ fn going(lab: &Lab) -> BTreeSet<(ClusterUid, SiteName, PointKey)> {
     let plan = lab.plan();
     let going = plan.changes.iter().filter(removes);
     going.map(|change| (change.cluster.clone(), change.site.clone(), change.action.point())).collect()
-}
-
-/// Points that must not count, each an attempt of its own.
-fn garbage() -> impl Strategy<Value = Vec<Drawn>> {
-    let flaw = proptest::sample::select(vec![
-        Flaw::CutInFuture,
-        Flaw::CreatedInFuture,
-        Flaw::Forged,
-        Flaw::UnknownKey,
-        Flaw::Unsealed,
-        Flaw::Failed,
-    ]);
-    let one = (0..2usize, 0..600i64, flaw).prop_map(|(cluster, hours_ago, flaw)| Drawn {
-        cluster,
-        hours_ago,
-        micros: 0,
-        attempt: GARBAGE,
-        class: PointClass::Scheduled,
-        parts: 1,
-        is_upgraded: false,
-        flaw,
-        mark: Mark::None,
-        hold: Hold::None,
-        is_locked: false,
-    });
-    proptest::collection::vec(one, 1..6)
 }

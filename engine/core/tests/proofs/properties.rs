@@ -169,7 +169,7 @@ pub(crate) fn gives_back(change: &Change) -> bool {
 }
 
 /// Points that must not count: from the future, forged, of unknown keys, never sealed; each an attempt of its own.
-fn history_of_garbage() -> impl Strategy<Value = Vec<crate::support::history::Drawn>> {
+pub(crate) fn history_of_garbage() -> impl Strategy<Value = Vec<crate::support::history::Drawn>> {
     use crate::support::history::{Drawn, Flaw, Hold, Mark};
     let flaw = proptest::sample::select(vec![
         Flaw::CutInFuture,
