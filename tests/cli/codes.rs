@@ -53,6 +53,46 @@ fn four_when_the_plan_expired_and_four_when_no_commit_holds_its_documents() {
 }
 
 #[test]
+fn four_when_strict_and_something_went_stale_and_then_nothing_is_done() {
+    let place = Place::small();
+    place.done(&["plan", "-out=a.plan"]);
+    let lease = json!({ "epoch": 3, "holder": "run-x", "purpose": "apply", "deadline": "2026-11-23T12:05:00Z" });
+    place.write(".backstay/leases/orders-0001", &lease.to_string());
+    assert_eq!(place.run(&["apply", "-auto-approve"]).code, 6, "one of the two points was made");
+    place.shell.clock.set("2026-11-23T12:06:00Z".parse().unwrap());
+    let said = place.run(&["apply", "a.plan", "-strict"]);
+    assert_eq!(said.code, 4, "{}", said.err);
+    assert!(said.err.ends_with("error: 1 change went stale since the plan: nothing was done\n"), "{}", said.err);
+    assert!(place.done(&["status", "orders"]).out.contains("unprotected"));
+    let said = place.run(&["apply", "a.plan"]);
+    assert_eq!(said.code, 3, "{}", said.err);
+    assert!(said.out.contains("Resources: 1 added"), "{}", said.out);
+}
+
+#[test]
+fn a_hold_is_in_force_where_its_tags_cannot_follow_and_a_release_refuses_where_it_cannot_look() {
+    let place = Place::small();
+    place.done(&["apply", "-auto-approve"]);
+    let lease = json!({ "epoch": 3, "holder": "run-x", "purpose": "apply", "deadline": "2026-11-23T12:05:00Z" });
+    place.write(".backstay/leases/wiki-0001", &lease.to_string());
+    let said = place.done(&["hold", "wiki", "latest"]);
+    assert!(said.err.ends_with("Its tags are not all set yet: the next apply sets them.\n"), "{}", said.err);
+    assert_eq!(place.run(&["hold", "wiki", "latest", "-release"]).code, 6);
+    let fault = "pageSize: 3, faults: [ { call: list-snapshots, fail: unavailable } ]";
+    place.replace("fleet/fleet.yaml", "pageSize: 3", fault);
+    let said = place.run(&["hold", "wiki", "20261122t010000z-1", "-release"]);
+    assert_eq!(said.code, 7, "{}", said.err);
+    assert!(said.err.contains("nothing was released, since a tag may hold the point unseen: site eu"), "{}", said.err);
+    // A hold needs no look: the point is named in full.
+    assert_eq!(place.run(&["hold", "wiki", "20261122t010000z-7"]).code, 7);
+    place.replace("fleet/fleet.yaml", fault, "pageSize: 3");
+    assert!(place.read(".backstay/holds/wiki-0001/20261122t010000z-7").contains("\"at\""));
+    place.shell.clock.set("2026-11-23T12:06:00Z".parse().unwrap());
+    let plan = place.done(&["plan"]);
+    assert!(plan.out.contains("~ recovery-point wiki 2026-11-22T01:00Z"), "{}", plan.out);
+}
+
+#[test]
 fn five_when_the_plan_was_changed_after_it_was_made() {
     let place = Place::small();
     place.done(&["plan", "-out=a.plan"]);

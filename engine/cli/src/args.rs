@@ -61,6 +61,8 @@ pub(crate) enum Command {
     Apply(ApplyOptions),
     /// The backup status of the fleet, or of one cluster with its timeline
     Status(StatusOptions),
+    /// Keep a point whatever its policy says, or let it go again
+    Hold(HoldOptions),
     /// What will be made, kept, stored and paid until an instant; changes nothing
     Simulate(SimulateOptions),
     /// The version, and the providers that this build has
@@ -105,6 +107,12 @@ pub(crate) struct ApplyOptions {
     /// Do not ask
     #[arg(long)]
     pub(crate) auto_approve: bool,
+    /// Do only this role's part: `sweep` deletes what is due, `store` does all else
+    #[arg(long, value_name = "ROLE")]
+    pub(crate) role: Option<Role>,
+    /// Exit 4 when anything went stale since the plan; what went stale before the run stops all of it
+    #[arg(long)]
+    pub(crate) strict: bool,
     /// Plan for this instant; only sites with a virtual clock can be applied for another than now
     #[arg(long, value_name = "INSTANT", conflicts_with = "file")]
     pub(crate) as_of: Option<AsOf>,
@@ -115,6 +123,22 @@ pub(crate) struct StatusOptions {
     /// One cluster, by name or uid
     #[arg(value_name = "CLUSTER")]
     pub(crate) cluster: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct HoldOptions {
+    /// The cluster, by name or uid
+    #[arg(value_name = "CLUSTER")]
+    pub(crate) cluster: String,
+    /// The point as `status CLUSTER` shows it: its instant, its name with the attempt, or `latest`
+    #[arg(value_name = "POINT")]
+    pub(crate) point: String,
+    /// Why, for whoever finds it
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: Option<String>,
+    /// Release it: from then on the policy decides again
+    #[arg(long)]
+    pub(crate) release: bool,
 }
 
 #[derive(Debug, Args)]
@@ -134,6 +158,15 @@ pub(crate) struct SimulateOptions {
     /// Begin with a recorded inventory
     #[arg(long, value_name = "FILE")]
     pub(crate) inventory: Option<PathBuf>,
+}
+
+/// Which part of a plan a runner's credentials are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Role {
+    /// Everything but deletes.
+    Store,
+    /// Deletes alone, and the sightings that start their grace.
+    Sweep,
 }
 
 /// An instant, or a length of time from now.

@@ -42,6 +42,8 @@ pub struct Context<'a> {
     pub observer: &'a dyn Observer,
     /// The leases as they were before the world was looked at: where one moved since, the cluster is looked at again.
     pub seen: &'a Epochs,
+    /// Whether this runner is the sweeper too: its own sightings of tombstones start their grace.
+    pub sights: bool,
     /// How many clusters of one home site at once.
     pub parallelism: usize,
     /// How long to wait for a lease that another run holds.
@@ -156,7 +158,9 @@ pub async fn apply(context: &Context<'_>, plan: &VerifiedPlan, observed: &Observ
     let journal = Journal::open(context.store, context.clock, context.run);
     journal.write(Entry::Run { plan: plan.digest(), as_of: plan.basis.as_of }).await?;
     let stopped_clocks = clocks::advance(context, observed, plan.basis.as_of);
-    sight_tombstones(context, observed).await?;
+    if context.sights {
+        sight_tombstones(context, observed).await?;
+    }
     let sites = open_sites(context, plan, observed, &stopped_clocks);
     let mut by_home: BTreeMap<&SiteName, ByCluster<'_>> = BTreeMap::new();
     for (index, change) in plan.changes.iter().enumerate() {
@@ -221,6 +225,7 @@ fn open_sites<'a>(
             clock: context.clock,
             key,
             as_of: plan.basis.as_of,
+            sights: context.sights,
             cancelled: context.cancelled,
         })
     };

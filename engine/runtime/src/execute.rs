@@ -4,6 +4,7 @@ mod places;
 #[cfg(test)]
 mod tests;
 
+use crate::holds;
 use crate::seams::{Clock, StoreError};
 use crate::state::State;
 use backstay_core::lsn::segment_name;
@@ -42,6 +43,8 @@ pub(crate) struct Site<'a> {
     pub(crate) key: &'a SealKey,
     /// The instant of the plan: the site's own time is not before it.
     pub(crate) as_of: Timestamp,
+    /// Whether this runner's sightings of tombstones count.
+    pub(crate) sights: bool,
     /// Set when nothing more is waited for.
     pub(crate) cancelled: &'a AtomicBool,
 }
@@ -281,12 +284,21 @@ impl<'a> Hands<'a> {
         Ok(Event::Done)
     }
 
+    /// A person may have placed a hold since the plan; its record counts at once.
+    async fn must_not_be_held(&self, mark: &MarkPoint) -> Result<(), Answer> {
+        if holds::is_held(self.site.state.0, &self.cluster.uid, mark.point).await? {
+            return Err(stale(format!("point {} is held now", mark.point)));
+        }
+        Ok(())
+    }
+
     async fn mark(&mut self, mark: &MarkPoint, effect: &Effect) -> Result<Event, Answer> {
         let Site { capabilities, state, .. } = self.site;
         let at_site = &self.change.site;
         match effect {
             Effect::CheckTarget { target } => self.check_target(target).await,
             Effect::WriteTombstone { snapshot } => {
+                self.must_not_be_held(mark).await?;
                 self.write_tombstone(mark, snapshot).await?;
                 Ok(Event::Done)
             }
@@ -298,7 +310,9 @@ impl<'a> Hands<'a> {
             }
             Effect::SightTombstone { snapshot } => {
                 let tombstone = self.tombstone(snapshot).await?;
-                state.sight(&tombstone.digest(), self.site_now()?).await?;
+                if self.site.sights {
+                    state.sight(&tombstone.digest(), self.site_now()?).await?;
+                }
                 Ok(Event::Done)
             }
             Effect::RevokeTombstone { snapshot } => {
@@ -317,6 +331,7 @@ impl<'a> Hands<'a> {
                 Ok(Event::Done)
             }
             Effect::Delete { target } => {
+                self.must_not_be_held(mark).await?;
                 capabilities.sweeper.delete(&target.id, &target.disk, &target.generation).await?;
                 Ok(Event::Done)
             }

@@ -1,10 +1,12 @@
 //! The journal: intent before each call, outcome after, append-only and fsynced.
 
+use crate::holds::HoldRecord;
 use crate::seams::{Clock, StateStore, StoreError};
 use backstay_core::canonical::{self, Digest};
 use backstay_core::name::ClusterUid;
 use backstay_core::plan::Change;
 use backstay_core::saga::{Effect, End, Event};
+use backstay_core::tags::PointKey;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -62,6 +64,17 @@ pub enum Entry {
         index: usize,
         /// How.
         end: End,
+    },
+    /// A person's release of a hold begins under a lease: its tags go, then its record.
+    Release {
+        /// Whose point.
+        cluster: ClusterUid,
+        /// Which point.
+        point: PointKey,
+        /// The lease's epoch.
+        epoch: u64,
+        /// By whom, and why.
+        release: HoldRecord,
     },
     /// The run ended.
     Finished,

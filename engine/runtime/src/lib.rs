@@ -9,6 +9,7 @@ pub mod baseline;
 pub mod events;
 mod execute;
 pub mod file_store;
+pub mod holds;
 pub mod journal;
 pub mod keys;
 pub mod lease;

@@ -3,7 +3,7 @@
 //! ```text
 //! tombstones/<site>/<snapshot>/<digest>           create-only, signed      …/<digest>.revoked
 //! sightings/<digest of the tombstone>             create-only
-//! holds/<cluster>/<point>
+//! holds/<cluster>/<point>   releases/<cluster>/<point>.<instant>
 //! deletes/<instant>.<cluster>.<point>             create-only
 //! baseline.json   baselines/<digest of documents>.json
 //! leases/<cluster>   journal/<run>.jsonl

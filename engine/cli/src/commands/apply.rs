@@ -2,20 +2,21 @@
 
 use super::plan::{self, Planned};
 use super::{is_complete, read_file, status};
-use crate::args::{ApplyOptions, Global};
+use crate::args::{ApplyOptions, Global, Role};
 use crate::exit::{Code, Codes};
 use crate::host::Host;
 use crate::progress::Progress;
 use crate::screen::Screen;
 use crate::session::{self, Session, directory};
 use backstay_core::admission::not_to_be_applied;
+use backstay_core::model::Desired;
 use backstay_core::name::ClusterUid;
 use backstay_core::observed::Observed;
-use backstay_core::plan::{Action, Plan, UnreadablePlan};
+use backstay_core::plan::{Action, Change, Plan, UnreadablePlan};
 use backstay_core::refresh::{Refreshed, Skipped, refresh};
 use backstay_core::saga::End;
-use backstay_core::verify::verify;
-use backstay_report::{change_line, clean};
+use backstay_core::verify::{Violations, verify};
+use backstay_report::{change_line, clean, plural};
 use backstay_runtime::apply::{Applied, ChangeEnd, Context, apply};
 use backstay_runtime::baseline;
 use backstay_runtime::file_store::HostKeyDisk;
@@ -46,7 +47,7 @@ pub(crate) async fn run(
     screen: &Screen,
 ) -> anyhow::Result<Codes> {
     let ready = match &options.file {
-        Some(path) => from_file(path, global, host, screen).await?,
+        Some(path) => from_file(path, options, global, host, screen).await?,
         None => fresh(options, global, host, screen).await?,
     };
     match ready {
@@ -54,15 +55,17 @@ pub(crate) async fn run(
         Ready::Go(go) => {
             // From here a signal lets running calls finish; before, there is nothing to finish.
             host.is_working.store(true, Ordering::SeqCst);
-            let applied = carry_out(&go.session, &go.planned, global, host, screen).await;
+            let desired = &go.session.desired;
+            let applied = carry_out(&go.session, desired, &go.planned, options.role, global, host, screen).await;
             let recorded = match &applied {
-                Ok(applied) => record(&go, applied).await,
-                Err(_) => Ok(()),
+                // What a sweep leaves to others it has not applied.
+                Ok(applied) if options.role != Some(Role::Sweep) => record(&go, applied).await,
+                Ok(_) | Err(_) => Ok(()),
             };
             host.is_working.store(false, Ordering::SeqCst);
             let applied = applied?;
             recorded?;
-            conclude(&go, &applied, host, screen).await
+            conclude(&go, &applied, options.strict, host, screen).await
         }
     }
 }
@@ -88,6 +91,10 @@ async fn fresh(options: &ApplyOptions, global: &Global, host: &Host, screen: &Sc
     let seen = session.leases().await?;
     let observed = session.observe(host, screen).await?;
     let planned = plan::make(&session, observed, seen, options.as_of).await?;
+    let planned = match part_of(planned, options.role, &session) {
+        Ok(planned) => planned,
+        Err(violations) => anyhow::bail!("this role's part of the plan may not stand alone:\n{violations}"),
+    };
     let plan = planned.plan.plan();
     plan::tell(plan, screen);
     if let Some(because) = not_to_be_applied(plan) {
@@ -109,7 +116,13 @@ async fn fresh(options: &ApplyOptions, global: &Global, host: &Host, screen: &Sc
 }
 
 /// A plan that was made before: still valid, with its own documents, cut down to what is still so, and checked again.
-async fn from_file(path: &Path, global: &Global, host: &Host, screen: &Screen) -> anyhow::Result<Ready> {
+async fn from_file(
+    path: &Path,
+    options: &ApplyOptions,
+    global: &Global,
+    host: &Host,
+    screen: &Screen,
+) -> anyhow::Result<Ready> {
     let stop = |code: Code, because: String| {
         screen.error(&anyhow::anyhow!("{because}"));
         Ok(Ready::Stop(Codes::of(code)))
@@ -134,15 +147,46 @@ async fn from_file(path: &Path, global: &Global, host: &Host, screen: &Screen) -
     let seen = session.leases().await?;
     let observed = session.observe(host, screen).await?;
     let Refreshed { plan, skipped } = refresh(plan, &observed);
+    let is_ours = |skip: &Skipped| is_of(options.role, &skip.change);
+    let skipped: Vec<Skipped> = skipped.into_iter().filter(is_ours).collect();
     for skip in &skipped {
         tell_skipped(skip, screen);
     }
+    if options.strict && !skipped.is_empty() {
+        let because = format!("{} went stale since the plan: nothing was done", plural(skipped.len(), "change"));
+        return stop(Code::Stale, because);
+    }
     let skipped = skipped.into_iter().map(|skip| skip.change.cluster).collect();
-    let plan = match verify(plan, &session.desired, &observed) {
+    let plan = match verify(cut_to(plan, options.role), &session.desired, &observed) {
         Ok(plan) => plan,
         Err(violations) => return stop(Code::Refused, format!("the plan breaks what must always hold:\n{violations}")),
     };
     Ok(Ready::Go(Box::new(Go { session, planned: Planned { plan, observed, seen }, skipped })))
+}
+
+/// Whether a change is this role's to make.
+fn is_of(role: Option<Role>, change: &Change) -> bool {
+    let deletes = matches!(change.action, Action::Delete(_));
+    match role {
+        None => true,
+        Some(Role::Store) => !deletes,
+        Some(Role::Sweep) => deletes,
+    }
+}
+
+fn cut_to(mut plan: Plan, role: Option<Role>) -> Plan {
+    plan.changes.retain(|change| is_of(role, change));
+    plan
+}
+
+/// A role's part of a plan, which must hold by itself.
+fn part_of(planned: Planned, role: Option<Role>, session: &Session) -> Result<Planned, Violations> {
+    if role.is_none() {
+        return Ok(planned);
+    }
+    let Planned { plan, observed, seen } = planned;
+    let plan = verify(cut_to(plan.plan().clone(), role), &session.desired, &observed)?;
+    Ok(Planned { plan, observed, seen })
 }
 
 fn tell_skipped(skip: &Skipped, screen: &Screen) {
@@ -155,9 +199,12 @@ fn tell_skipped(skip: &Skipped, screen: &Screen) {
     }
 }
 
-async fn carry_out(
+/// Applies a plan for a fleet of this session, or for a part of it.
+pub(super) async fn carry_out(
     session: &Session,
+    desired: &Desired,
     planned: &Planned,
+    role: Option<Role>,
     global: &Global,
     host: &Host,
     screen: &Screen,
@@ -172,13 +219,14 @@ async fn carry_out(
     let run = run_id(host)?;
     let progress = Progress::applying(screen, planned.plan.plan().changes.len());
     let context = Context {
-        desired: &session.desired,
+        desired,
         sites: &session.sites,
         store: &session.store,
         clock: host.clock.as_ref(),
         key: key.as_ref(),
         observer: &progress,
         seen: &planned.seen,
+        sights: role != Some(Role::Store),
         parallelism: global.parallelism,
         lease_timeout: global.lease_timeout,
         run: &run,
@@ -188,7 +236,7 @@ async fn carry_out(
 }
 
 /// A run's id: when it began, and chance, so that two runs never share one.
-fn run_id(host: &Host) -> anyhow::Result<String> {
+pub(super) fn run_id(host: &Host) -> anyhow::Result<String> {
     let chance = host.entropy.bytes()?;
     let suffix = data_encoding::HEXLOWER.encode(&chance[..4]);
     Ok(format!("{}-{suffix}", backstay_core::time::stamp(second(host.clock.now()))))
@@ -199,7 +247,7 @@ fn second(instant: Timestamp) -> Timestamp {
 }
 
 /// Tells what was done, and shows the fleet.
-async fn conclude(go: &Go, applied: &Applied, host: &Host, screen: &Screen) -> anyhow::Result<Codes> {
+async fn conclude(go: &Go, applied: &Applied, is_strict: bool, host: &Host, screen: &Screen) -> anyhow::Result<Codes> {
     let Go { session, planned, skipped } = go;
     tell_applied(planned.plan.plan(), applied, !skipped.is_empty(), screen);
     let observed = session.observe(host, screen).await?;
@@ -208,7 +256,7 @@ async fn conclude(go: &Go, applied: &Applied, host: &Host, screen: &Screen) -> a
     }
     let as_of = session::as_of(None, &session.desired, &observed)?;
     status::tell_fleet(session, &observed, as_of, status::MOST_AFTER_APPLY, screen);
-    Ok(codes_of(go, applied, host, &observed))
+    Ok(codes_of(go, applied, is_strict, host, &observed))
 }
 
 fn tell_applied(plan: &Plan, applied: &Applied, was_cut: bool, screen: &Screen) {
@@ -235,11 +283,13 @@ fn tell_applied(plan: &Plan, applied: &Applied, was_cut: bool, screen: &Screen) 
     }
 }
 
-fn codes_of(go: &Go, applied: &Applied, host: &Host, observed: &Observed) -> Codes {
+fn codes_of(go: &Go, applied: &Applied, is_strict: bool, host: &Host, observed: &Observed) -> Codes {
     let Go { session, planned, skipped } = go;
     let plan = planned.plan.plan();
     let mut codes = plan::codes_of(plan, &planned.observed, session.has_errors, false);
     let went_wrong = |end: &ChangeEnd| matches!(end, ChangeEnd::Saga(End::Stale { .. } | End::Failed { .. }));
+    let went_stale = |end: &ChangeEnd| matches!(end, ChangeEnd::Saga(End::Stale { .. }));
+    codes.add_if(is_strict && applied.count(went_stale) > 0, Code::Stale);
     codes.add_if(!skipped.is_empty() || applied.count(went_wrong) > 0, Code::Partial);
     codes.add_if(applied.count(|end| matches!(end, ChangeEnd::LeaseHeld(_))) > 0, Code::LeaseHeld);
     codes.add_if(host.cancelled.load(Ordering::SeqCst), Code::Cancelled);

@@ -1,6 +1,7 @@
 //! One module a verb.
 
 pub(crate) mod apply;
+pub(crate) mod hold;
 pub(crate) mod observe;
 pub(crate) mod plan;
 pub(crate) mod show;

@@ -215,6 +215,7 @@ impl World {
             clock: &Noon,
             key: &key,
             as_of: at("2026-11-23T12:00:00Z"),
+            sights: true,
             cancelled: &cancelled,
         };
         let (from, to, cluster) = (place(&eu, &eu_account), place(&us, &us_account), cluster());

@@ -22,9 +22,9 @@ const BEFORE: [&str; 7] = [
     "2026-11-24T16:00:00Z",
     "2026-11-25T00:00:00Z",
 ];
-const LATE: &str = "2026-11-25T16:10:00Z";
+pub(crate) const LATE: &str = "2026-11-25T16:10:00Z";
 
-fn aged() -> Engine {
+pub(crate) fn aged() -> Engine {
     let engine = Engine::new();
     for as_of in BEFORE {
         engine.converge(as_of);
@@ -52,7 +52,11 @@ fn every_call_stands_between_its_intent_and_its_outcome() {
             match &records[0].entry {
                 Entry::Intent { effect, .. } => assert!(open.replace(effect.clone()).is_none(), "{effect:?}"),
                 Entry::Outcome { .. } => assert!(open.take().is_some(), "an outcome of nothing"),
-                Entry::Run { .. } | Entry::Change { .. } | Entry::Ended { .. } | Entry::Finished => {
+                Entry::Run { .. }
+                | Entry::Change { .. }
+                | Entry::Ended { .. }
+                | Entry::Release { .. }
+                | Entry::Finished => {
                     assert!(open.is_none(), "{value}");
                 }
             }

@@ -191,6 +191,7 @@ impl Engine {
             lease_timeout,
             run,
             cancelled: &self.cancelled,
+            sights: true,
         };
         now(apply(&context, &planned.plan, &planned.observed))
     }

@@ -6,6 +6,7 @@ mod bugs_of_others;
 mod clouds;
 mod documents;
 mod engine;
+mod holds;
 mod journal;
 mod keys;
 mod lease;

@@ -24,7 +24,7 @@ fn hold(engine: &Engine, cluster: &str, run: &str) -> Lease {
     }
 }
 
-fn ends(applied: &Applied) -> Vec<String> {
+pub(crate) fn ends(applied: &Applied) -> Vec<String> {
     let tell = |end: &ChangeEnd| match end {
         ChangeEnd::Saga(End::Done) => "done".to_owned(),
         ChangeEnd::Saga(End::Stale { because }) => format!("stale: {because}"),
