@@ -113,7 +113,7 @@ impl<'a> Progress<'a> {
 /// What to do about a lease that another run holds.
 pub(crate) fn held(lease: &LeaseRecord) -> String {
     let holder = clean(lease.holder.as_deref().unwrap_or("another run"));
-    let until = second(lease.deadline);
+    let until = second(lease.until());
     format!("run {holder} holds the lease until {until}: wait with -lease-timeout=11m, or come back then")
 }
 

@@ -9,7 +9,7 @@ mod cluster;
 use crate::events::{Event, Observer};
 use crate::execute::Site;
 use crate::journal::{Entry, Journal};
-use crate::lease::{Epochs, LeaseRecord};
+use crate::lease::{Epochs, LeaseRecord, Terms};
 use crate::seams::{Clock, StateStore, StoreError};
 use crate::sites::Sites;
 use crate::state::State;
@@ -48,6 +48,8 @@ pub struct Context<'a> {
     pub parallelism: usize,
     /// How long to wait for a lease that another run holds.
     pub lease_timeout: SignedDuration,
+    /// How long its own leases last.
+    pub terms: Terms,
     /// This run's id.
     pub run: &'a str,
     /// Set when no new call may be started.

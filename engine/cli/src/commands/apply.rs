@@ -21,6 +21,7 @@ use backstay_runtime::apply::{Applied, ChangeEnd, Context, apply};
 use backstay_runtime::baseline;
 use backstay_runtime::file_store::HostKeyDisk;
 use backstay_runtime::keys::SealedBefore;
+use backstay_runtime::lease::Terms;
 use jiff::Timestamp;
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -229,6 +230,7 @@ pub(super) async fn carry_out(
         sights: role != Some(Role::Store),
         parallelism: global.parallelism,
         lease_timeout: global.lease_timeout,
+        terms: Terms::default(),
         run: &run,
         cancelled: &host.cancelled,
     };

@@ -107,7 +107,7 @@ async fn in_order(
 async fn wait_for_lease(context: &Context<'_>, uid: &ClusterUid) -> Result<Option<Acquired>, StoreError> {
     let started = context.clock.now();
     while !context.cancelled.load(Ordering::SeqCst) {
-        match lease::acquire(context.store, context.clock, uid, context.run, "apply").await? {
+        match lease::acquire(context.store, context.clock, context.terms, uid, context.run, "apply").await? {
             Acquired::HeldByAnother(record) if context.clock.now().duration_since(started) >= context.lease_timeout => {
                 return Ok(Some(Acquired::HeldByAnother(record)));
             }

@@ -19,7 +19,7 @@ use backstay_provider::{
 use backstay_runtime::apply::{Applied, Context, apply};
 use backstay_runtime::events::{Observer, Silent};
 use backstay_runtime::file_store::FileStore;
-use backstay_runtime::lease::Epochs;
+use backstay_runtime::lease::{Epochs, Terms};
 use backstay_runtime::observe::observe;
 use backstay_runtime::seams::{Clock, StateStore, StoreError};
 use backstay_runtime::sites::{Registry, Sites};
@@ -189,6 +189,7 @@ impl Engine {
             seen: &planned.seen,
             parallelism: self.parallelism,
             lease_timeout,
+            terms: Terms::default(),
             run,
             cancelled: &self.cancelled,
             sights: true,

@@ -8,7 +8,7 @@ use backstay_core::saga::End;
 use backstay_core::time::Duration;
 use backstay_runtime::apply::{Applied, ChangeEnd};
 use backstay_runtime::events::{Event, Observer, Silent};
-use backstay_runtime::lease::{Acquired, Lease, acquire};
+use backstay_runtime::lease::{Acquired, Lease, Terms, acquire};
 use backstay_runtime::seams::{Clock, StateStore as _};
 use jiff::{SignedDuration, Timestamp};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -18,7 +18,7 @@ const START: &str = "2026-11-23T00:00:00Z";
 
 fn hold(engine: &Engine, cluster: &str, run: &str) -> Lease {
     let cluster = ClusterUid::new(cluster).unwrap();
-    match now(acquire(&engine.store(), &engine.clock, &cluster, run, "apply")).unwrap() {
+    match now(acquire(&engine.store(), &engine.clock, Terms::default(), &cluster, run, "apply")).unwrap() {
         Acquired::Held(lease) => lease,
         Acquired::HeldByAnother(record) => panic!("{record:?}"),
     }
