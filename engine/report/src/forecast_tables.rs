@@ -233,7 +233,8 @@ pub fn forecast_line(forecast: &Forecast) -> String {
 
 /// Where the figures of storage come from.
 pub(crate) const STORAGE_NOTE: &str = "Stored bytes are reckoned, not measured: a disk's first snapshot in full, then its change a day \
-    (`forecast` of a policy). No WAL is in them.";
+    (`forecast` of a policy). No WAL is in them, and no snapshot that names no cluster. Every run succeeds, and a copy is ready \
+    at the next.";
 
 pub(crate) fn number(number: u64) -> String {
     count(usize::try_from(number).unwrap_or(usize::MAX))

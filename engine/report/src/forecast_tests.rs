@@ -175,7 +175,7 @@ fn a_forecast_reads_well() {
       SITE  BUDGET OF CALLS  BUSIEST HOUR       CALLS   ALLOWED  USED
       eu    CreateSnapshot   2026-11-24T02:00Z  20,000  18,100   110.5%
 
-    Stored bytes are reckoned, not measured: a disk's first snapshot in full, then its change a day (`forecast` of a policy). No WAL is in them.
+    Stored bytes are reckoned, not measured: a disk's first snapshot in full, then its change a day (`forecast` of a policy). No WAL is in them, and no snapshot that names no cluster. Every run succeeds, and a copy is ready at the next.
     Until 2026-11-26T00:00Z: 27,000 points made, 4,500 deleted, 37 living then, 41.67 to be paid for storage.
     ");
 }

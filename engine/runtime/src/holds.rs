@@ -9,7 +9,7 @@
 //! ```
 
 use crate::journal::{Entry, Journal};
-use crate::lease::{self, Acquired, Epochs, LeaseRecord};
+use crate::lease::{self, Acquired, Epochs, LeaseRecord, Terms};
 use crate::seams::{Clock, StateStore, StoreError};
 use crate::sites::Sites;
 use backstay_core::canonical;
@@ -93,6 +93,8 @@ pub struct Release<'a> {
     pub store: &'a dyn StateStore,
     /// The host's clock.
     pub clock: &'a dyn Clock,
+    /// How long leases last.
+    pub terms: Terms,
     /// This run's id.
     pub run: &'a str,
     /// The leases as they were before the tags were looked for.
@@ -124,10 +126,11 @@ impl Release<'_> {
         tagged: &[(&SiteName, &SnapshotId)],
         release: &HoldRecord,
     ) -> Result<Released, StoreError> {
-        let mut lease = match lease::acquire(self.store, self.clock, cluster, self.run, "hold -release").await? {
-            Acquired::Held(lease) => lease,
-            Acquired::HeldByAnother(record) => return Ok(Released::LeaseHeld(record)),
-        };
+        let mut lease =
+            match lease::acquire(self.store, self.clock, self.terms, cluster, self.run, "hold -release").await? {
+                Acquired::Held(lease) => lease,
+                Acquired::HeldByAnother(record) => return Ok(Released::LeaseHeld(record)),
+            };
         let ended = if self.seen.is_next(&lease) {
             self.under_lease(&mut lease, cluster, point, tagged, release).await
         } else {

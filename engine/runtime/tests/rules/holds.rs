@@ -9,7 +9,7 @@ use backstay_core::observed::Observed;
 use backstay_core::plan::Action;
 use backstay_core::tags::{self, PointKey};
 use backstay_runtime::holds::{HoldRecord, Release, Released, place, read, tagged};
-use backstay_runtime::lease::Epochs;
+use backstay_runtime::lease::{Acquired, Epochs, Terms, acquire};
 use backstay_runtime::seams::{StateStore, StoreError};
 use std::sync::atomic::AtomicBool;
 
@@ -75,7 +75,8 @@ fn release(
 ) -> Result<Released, StoreError> {
     let desired = engine.desired();
     let (sites, cancelled) = (engine.sites(&desired), AtomicBool::new(false));
-    let release = Release { sites: &sites, store, clock: &engine.clock, run, seen, cancelled: &cancelled };
+    let (terms, clock) = (Terms::default(), &engine.clock);
+    let release = Release { sites: &sites, store, clock, terms, run, seen, cancelled: &cancelled };
     let tagged: Vec<(&SiteName, &SnapshotId)> = tagged(observed, &orders(), point);
     now(release.carry_out(&orders(), point, &tagged, &record("over")))
 }
@@ -122,8 +123,9 @@ fn a_release_that_is_cut_short_anywhere_leaves_the_record_and_is_completed_by_th
 fn a_release_leaves_all_as_it_is_while_another_run_works_or_has_worked_since() {
     let (engine, point) = held();
     let looked = engine.plan(at("2026-11-23T00:05:00Z"));
-    let lease = now(backstay_runtime::lease::acquire(&engine.store(), &engine.clock, &orders(), "run-x", "apply"));
-    let backstay_runtime::lease::Acquired::Held(lease) = lease.unwrap() else { panic!("nobody holds it") };
+    let (store, cluster) = (engine.store(), orders());
+    let lease = acquire(&store, &engine.clock, Terms::default(), &cluster, "run-x", "apply");
+    let Acquired::Held(lease) = now(lease).unwrap() else { panic!("another run holds it") };
     let refused = release(&engine, &engine.store(), point, &looked.seen, &looked.observed, "run-1").unwrap();
     assert!(matches!(refused, Released::LeaseHeld(ref record) if record.holder.as_deref() == Some("run-x")));
     now(lease.release(&engine.store())).unwrap();
