@@ -5,6 +5,8 @@ mod bugs_of_others;
 mod codes;
 mod grammar;
 mod json;
+mod killed;
+mod many;
 mod place;
 mod plans;
 mod process;
