@@ -47,13 +47,14 @@ pub trait StateStore: Send + Sync {
     async fn list(&self, prefix: &str) -> Result<Vec<String>, StoreError>;
 }
 
-/// The key of a log?
-pub(crate) fn is_log(key: &str) -> bool {
+/// Whether it is the key of a log.
+#[must_use]
+pub fn is_log(key: &str) -> bool {
     key.ends_with(".jsonl")
 }
 
 /// Refuses what is no key: it could climb out of its directory, or mean two things to two stores.
-pub(crate) fn check_key(key: &str) -> Result<(), StoreError> {
+pub fn check_key(key: &str) -> Result<(), StoreError> {
     let is_plain = |segment: &str| {
         let allowed = |b: u8| b.is_ascii_alphanumeric() || b"-_.%".contains(&b);
         !segment.is_empty() && !segment.starts_with('.') && segment.bytes().all(allowed)

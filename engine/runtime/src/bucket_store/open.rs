@@ -4,10 +4,11 @@ use super::error::Teller;
 use super::store::{BucketStore, Clients};
 use crate::seams::{StateStore, StoreError};
 use backstay_core::model::ObjectsUrl;
+use object_store::client::{HttpClient, HttpConnector, ReqwestConnector};
 use object_store::path::Path;
 use object_store::{BackoffConfig, ClientConfigKey, ClientOptions, ObjectStore, RetryConfig};
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// For connecting, and for one whole request. A lease's margin is longer than neither: what counts is that a renewal, which
@@ -30,6 +31,20 @@ fn retries(max_retries: usize) -> RetryConfig {
 
 const READ_RETRIES: usize = 5;
 
+/// Both clients of a place send by one: the same connections, and the host's certificates are read once.
+#[derive(Debug, Clone, Default)]
+struct OneConnector(Arc<Mutex<Option<HttpClient>>>);
+
+impl HttpConnector for OneConnector {
+    fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
+        let mut one = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match one.as_ref() {
+            Some(client) => Ok(client.clone()),
+            None => Ok(one.insert(ReqwestConnector::default().connect(options)?).clone()),
+        }
+    }
+}
+
 fn client_options() -> ClientOptions {
     ClientOptions::new().with_connect_timeout(CONNECT).with_timeout(REQUEST)
 }
@@ -43,6 +58,7 @@ pub(super) fn s3(url: &ObjectsUrl, environment: &BTreeMap<String, String>) -> Re
     let endpoint = value(AmazonS3ConfigKey::S3Endpoint).or_else(|| value(AmazonS3ConfigKey::Endpoint));
     let allows_http = value(AmazonS3ConfigKey::Client(ClientConfigKey::AllowHttp));
     let may_be_plain = may_be_plain(&teller, endpoint, allows_http, "AWS_ALLOW_HTTP")?;
+    let connector = OneConnector::default();
     let client = |max_retries| -> Result<Arc<dyn ObjectStore>, StoreError> {
         let mut builder = AmazonS3Builder::new().with_client_options(client_options());
         for (key, value) in &said {
@@ -52,6 +68,7 @@ pub(super) fn s3(url: &ObjectsUrl, environment: &BTreeMap<String, String>) -> Re
             .with_allow_http(may_be_plain)
             .with_bucket_name(&url.bucket)
             .with_conditional_put(S3ConditionalPut::ETagMatch)
+            .with_http_connector(connector.clone())
             .with_retry(retries(max_retries));
         Ok(Arc::new(builder.build().map_err(|error| teller.unusable(&error.to_string()))?))
     };
@@ -69,13 +86,17 @@ pub(super) fn azure(
     let value = |key| said.iter().rev().find(|(k, _)| *k == key).map(|(_, value)| value.as_str());
     let allows_http = value(AzureConfigKey::Client(ClientConfigKey::AllowHttp));
     let may_be_plain = may_be_plain(&teller, value(AzureConfigKey::Endpoint), allows_http, "AZURE_ALLOW_HTTP")?;
+    let connector = OneConnector::default();
     let client = |max_retries| -> Result<Arc<dyn ObjectStore>, StoreError> {
         let mut builder = MicrosoftAzureBuilder::new().with_client_options(client_options());
         for (key, value) in &said {
             builder = builder.with_config(*key, value);
         }
-        let builder =
-            builder.with_allow_http(may_be_plain).with_container_name(&url.bucket).with_retry(retries(max_retries));
+        let builder = builder
+            .with_allow_http(may_be_plain)
+            .with_container_name(&url.bucket)
+            .with_http_connector(connector.clone())
+            .with_retry(retries(max_retries));
         Ok(Arc::new(builder.build().map_err(|error| teller.unusable(&error.to_string()))?))
     };
     store(url, teller.clone(), client)
