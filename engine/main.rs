@@ -26,6 +26,10 @@ fn host(cancelled: Arc<AtomicBool>, is_working: Arc<AtomicBool>) -> Host {
         registry: registry(&clock),
         clock,
         entropy: real_entropy(),
+        // What is no text has no meaning here, and must not stop anybody.
+        environment: std::env::vars_os()
+            .filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)))
+            .collect(),
         directory: std::env::current_dir().unwrap_or_default(),
         cancelled,
         is_working,
@@ -41,10 +45,6 @@ fn io() -> Io {
         width: rustix::termios::tcgetwinsize(std::io::stdout()).ok().map(|size| usize::from(size.ws_col)),
         err_is_terminal: std::io::stderr().is_terminal(),
         input_is_terminal: std::io::stdin().is_terminal(),
-        // What is no text has no meaning here, and must not stop anybody.
-        environment: std::env::vars_os()
-            .filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)))
-            .collect(),
     }
 }
 

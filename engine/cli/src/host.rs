@@ -18,6 +18,8 @@ pub struct Host {
     pub entropy: Arc<dyn Entropy>,
     /// The providers that were compiled in.
     pub registry: Registry,
+    /// The environment variables: how to write, where object stores are, and by which credentials.
+    pub environment: BTreeMap<String, String>,
     /// The directory that relative paths start from.
     pub directory: PathBuf,
     /// Set when the run must end: no new call is started then.
@@ -26,7 +28,7 @@ pub struct Host {
     pub is_working: Arc<AtomicBool>,
 }
 
-/// The streams and the environment of one run.
+/// The streams of one run.
 pub struct Io {
     /// Where results go.
     pub out: Box<dyn Write + Send>,
@@ -42,8 +44,6 @@ pub struct Io {
     pub err_is_terminal: bool,
     /// Whether a person can answer.
     pub input_is_terminal: bool,
-    /// The environment variables.
-    pub environment: BTreeMap<String, String>,
 }
 
 /// The host's real clock.

@@ -38,7 +38,7 @@ pub async fn run(arguments: impl IntoIterator<Item = OsString>, host: &Host, io:
     };
     log_to_stderr(arguments.global.log.as_deref());
     let is_one_document = matches!(arguments.command, Command::Show(_) | Command::Version);
-    let screen = Screen::new(io, &arguments.global, is_one_document, host.clock.clone());
+    let screen = Screen::new(io, &arguments.global, is_one_document, host);
     let mut codes = match dispatch(&arguments, host, &screen).await {
         Ok(codes) => codes,
         Err(error) => {

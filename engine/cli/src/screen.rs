@@ -2,7 +2,7 @@
 
 use crate::args::Global;
 use crate::exit::Codes;
-use crate::host::Io;
+use crate::host::{Host, Io};
 use backstay_core::diagnostic::{Diagnostics, Severity};
 use backstay_report::{Paint, fold};
 use backstay_runtime::seams::Clock;
@@ -68,13 +68,13 @@ impl Screen {
     }
 
     /// A screen as the arguments want it; `is_one_document` where JSON is one value, which other tools read whole.
-    pub(crate) fn new(io: Io, global: &Global, is_one_document: bool, clock: Arc<dyn Clock>) -> Self {
-        let is_dumb = io.environment.get("TERM").is_some_and(|term| term == "dumb");
-        let has_no_colour = io.environment.get("NO_COLOR").is_some_and(|value| !value.is_empty());
+    pub(crate) fn new(io: Io, global: &Global, is_one_document: bool, host: &Host) -> Self {
+        let is_dumb = host.environment.get("TERM").is_some_and(|term| term == "dumb");
+        let has_no_colour = host.environment.get("NO_COLOR").is_some_and(|value| !value.is_empty());
         let is_quiet = global.no_color || global.json || has_no_colour || is_dumb;
         let paint = |is_terminal: bool| if is_terminal && !is_quiet { Paint::Colour } else { Paint::Plain };
         let screen = Self {
-            clock,
+            clock: host.clock.clone(),
             is_json: global.json,
             is_stream: global.json && !is_one_document,
             out_paint: paint(io.out_is_terminal),

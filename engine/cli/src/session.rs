@@ -12,16 +12,22 @@ use backstay_core::observed::Observed;
 use backstay_core::plan::Plan;
 use backstay_core::resolve::{Resolution, resolve};
 use backstay_provider::Home;
+use backstay_runtime::bucket_store;
 use backstay_runtime::events::Observer;
 use backstay_runtime::file_store::{FileStore, HostKeyDisk};
 use backstay_runtime::keys::KeyFile;
 use backstay_runtime::lease::Epochs;
 use backstay_runtime::observe;
+use backstay_runtime::seams::StateStore;
 use backstay_runtime::sites::Sites;
 use backstay_runtime::sources::{Sources, from_commit, from_directory};
 use backstay_runtime::state::State;
 use jiff::Timestamp;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Where sites that live on this host keep things when the state is elsewhere.
+const HOST_STATE: &str = ".backstay";
 
 /// The documents, read and resolved.
 pub(crate) struct Documents {
@@ -85,7 +91,7 @@ pub(crate) struct Session {
     pub(crate) desired: Desired,
     pub(crate) has_errors: bool,
     pub(crate) sites: Sites,
-    pub(crate) store: FileStore,
+    pub(crate) store: Arc<dyn StateStore>,
     pub(crate) key_file: KeyFile,
     parallelism: usize,
 }
@@ -96,7 +102,7 @@ impl Session {
         let documents = read_documents(global, host, screen)?;
         let has_errors = documents.diagnostics.has_errors();
         let Some(desired) = documents.desired else { return Ok(None) };
-        Ok(Some(Self::of(documents.root, documents.sources, desired, has_errors, global, host)))
+        Self::of(documents.root, documents.sources, desired, has_errors, global, host).map(Some)
     }
 
     /// Opens the fleet as a plan had it; the inner error says why the plan is stale.
@@ -114,18 +120,28 @@ impl Session {
         let documents = Documents::of(root, sources, screen);
         let has_errors = documents.diagnostics.has_errors();
         let desired = documents.desired.context("the plan's documents do not resolve")?;
-        Ok(Ok(Self::of(documents.root, documents.sources, desired, has_errors, global, host)))
+        Self::of(documents.root, documents.sources, desired, has_errors, global, host).map(Ok)
     }
 
-    fn of(root: PathBuf, sources: Sources, desired: Desired, has_errors: bool, global: &Global, host: &Host) -> Self {
-        let StateUrl::File(state) = &desired.fleet.state;
-        let state = root.join(state);
+    fn of(
+        root: PathBuf,
+        sources: Sources,
+        desired: Desired,
+        has_errors: bool,
+        global: &Global,
+        host: &Host,
+    ) -> anyhow::Result<Self> {
+        // What sites keep on this host lies beside the fleet, wherever the state is.
+        let (store, state): (Arc<dyn StateStore>, PathBuf) = match &desired.fleet.state {
+            StateUrl::File(path) => (Arc::new(FileStore::new(root.join(path))), root.join(path)),
+            StateUrl::Objects(url) => (bucket_store::open(url, &host.environment)?, root.join(HOST_STATE)),
+        };
         let sites = host.registry.open(&desired, Home { fleet: &root, state: &state });
         let may_be_made =
             desired.sites.values().all(|site| matches!(site.provider, Provider::Sim(_) | Provider::Local(_)));
         let key_file = KeyFile { path: root.join(&desired.fleet.seal_key_file), may_be_made };
         let parallelism = global.parallelism;
-        Self { root, sources, desired, has_errors, sites, store: FileStore::new(state), key_file, parallelism }
+        Ok(Self { root, sources, desired, has_errors, sites, store, key_file, parallelism })
     }
 
     /// Observes all sites.
@@ -136,20 +152,20 @@ impl Session {
 
     async fn observe_quietly(&self, host: &Host, observer: &dyn Observer) -> anyhow::Result<Observed> {
         let keyring = self.key_file.keyring(&HostKeyDisk)?;
-        let state = State(&self.store);
+        let state = State(self.store.as_ref());
         let clock = host.clock.as_ref();
         Ok(observe::observe(&self.desired, &self.sites, state, keyring, clock, observer, self.parallelism).await)
     }
 
     /// The leases as they are now: read before an observation, they show who worked on a cluster after it.
     pub(crate) async fn leases(&self) -> anyhow::Result<Epochs> {
-        Ok(Epochs::read(&self.store).await?)
+        Ok(Epochs::read(self.store.as_ref()).await?)
     }
 
     /// The baseline that causes are judged by.
     pub(crate) async fn baseline(&self, observed: &Observed) -> Option<Desired> {
         let record = observed.records.complete().and_then(|records| records.baseline.as_ref());
-        backstay_runtime::baseline::load(&self.store, record, &self.desired, &self.root).await
+        backstay_runtime::baseline::load(self.store.as_ref(), record, &self.desired, &self.root).await
     }
 }
 

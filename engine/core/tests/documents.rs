@@ -77,7 +77,9 @@ const MISTAKES: &[Mistake] = &[
     ("lock", GOLD, "  retention:", "  lock: { mode: governance, for: 14d }\n  retention:"),
     ("drill", GOLD, "  retention:", "  drill: { every: 30d, target: random }\n  retention:"),
     ("discover", ORDERS, "  policy: gold", "  policy: gold\n  discover: { tags: { deployment: orders-db } }"),
-    ("a state in an object store", FLEET, "file://./.backstay", "s3://state/backstay"),
+    ("a state in a store that comes later", FLEET, "file://./.backstay", "gs://state/backstay"),
+    ("a state in a bucket with a wrong name", FLEET, "file://./.backstay", "s3://key:secret@state/backstay"),
+    ("a state below a wrong prefix", FLEET, "file://./.backstay", "az://state//backstay"),
     ("approvals", FLEET, "  state:", "  approvals: { restores: 2 }\n  state:"),
     (
         "agents",

@@ -1,7 +1,7 @@
 //! The state store in a directory: the embedded default.
 #![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "this file is the seam to the disk")]
 
-use crate::seams::{StateStore, StoreError};
+use crate::seams::{StateStore, StoreError, check_key};
 use async_trait::async_trait;
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Write as _};
@@ -21,13 +21,7 @@ impl FileStore {
     }
 
     fn path(&self, key: &str) -> Result<PathBuf, StoreError> {
-        let is_plain = |segment: &str| {
-            let allowed = |b: u8| b.is_ascii_alphanumeric() || b"-_.%".contains(&b);
-            !segment.is_empty() && !segment.starts_with('.') && segment.bytes().all(allowed)
-        };
-        if !key.split('/').all(is_plain) {
-            return Err(StoreError::new(format!("`{key}` is not a key of the state store")));
-        }
+        check_key(key)?;
         Ok(self.root.join(key))
     }
 

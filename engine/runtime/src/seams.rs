@@ -20,6 +20,9 @@ pub trait Entropy: Send + Sync {
 }
 
 /// Durable memory: what an object store can do. Keys are `/`-separated plain names.
+///
+/// A key that ends in `.jsonl` is a log: it is only appended to, by one writer at a time, read and removed. Any other key is
+/// never appended to.
 #[async_trait]
 pub trait StateStore: Send + Sync {
     /// Reads a value; `None` if there is none.
@@ -42,6 +45,25 @@ pub trait StateStore: Send + Sync {
 
     /// All keys that begin with `prefix`, ordered.
     async fn list(&self, prefix: &str) -> Result<Vec<String>, StoreError>;
+}
+
+/// Whether it is the key of a log.
+#[must_use]
+pub fn is_log(key: &str) -> bool {
+    key.ends_with(".jsonl")
+}
+
+/// Refuses what is no key: it could climb out of its directory, or mean two things to two stores.
+pub fn check_key(key: &str) -> Result<(), StoreError> {
+    let is_plain = |segment: &str| {
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || b"-_.%".contains(&b);
+        !segment.is_empty() && !segment.starts_with('.') && segment.bytes().all(allowed)
+    };
+    if key.split('/').all(is_plain) {
+        Ok(())
+    } else {
+        Err(StoreError::new(format!("`{key}` is not a key of the state store")))
+    }
 }
 
 /// The state store, or a source of chance, failed.

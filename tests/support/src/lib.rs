@@ -1,6 +1,9 @@
 //! What the integration tests share.
 
+pub mod buckets;
+pub mod memory_store;
 pub mod postgres;
 pub mod scenario;
 pub mod shell;
+pub mod store_contract;
 mod tamper;

@@ -7,6 +7,7 @@ use backstay_provider::Opener;
 use backstay_provider_local::LocalOpener;
 use backstay_provider_sim::SimOpener;
 use jiff::{SignedDuration, Timestamp};
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{Cursor, Write};
 use std::path::{Path, PathBuf};
@@ -133,10 +134,11 @@ impl Shell {
             width: is_terminal.then_some(80),
             err_is_terminal: is_terminal,
             input_is_terminal: answer.is_some(),
-            environment: environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
         };
+        let environment = environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        let host = Host { environment, ..self.host() };
         let arguments = std::iter::once("backstay").chain(arguments.iter().copied()).map(OsString::from);
-        let code = backstay_cli::run(arguments, &self.host(), io).await;
+        let code = backstay_cli::run(arguments, &host, io).await;
         Said { out: out.text(), err: err.text(), code }
     }
 
@@ -164,6 +166,7 @@ impl Shell {
             clock: Arc::new(self.clock.clone()),
             entropy: self.entropy.clone(),
             registry: self.registry(),
+            environment: BTreeMap::new(),
             directory: self.directory.clone(),
             cancelled: self.cancelled.clone(),
             is_working: Arc::default(),

@@ -76,7 +76,7 @@ async fn record(go: &Go, applied: &Applied) -> anyhow::Result<()> {
     let mut unfinished = applied.unfinished(&go.planned.plan);
     unfinished.extend(go.skipped.iter().cloned());
     let as_of = go.planned.plan.plan().basis.as_of;
-    Ok(baseline::record(&go.session.store, &go.session.sources, as_of, unfinished).await?)
+    Ok(baseline::record(go.session.store.as_ref(), &go.session.sources, as_of, unfinished).await?)
 }
 
 /// A plan made now, shown, and approved by a person unless that was waived.
@@ -215,14 +215,14 @@ pub(super) async fn carry_out(
     // Nothing to do seals nothing: no key is made for it.
     let key = match planned.plan.plan().changes.as_slice() {
         [] => None,
-        [_, ..] => Some(session.key_file.key_or_make(&HostKeyDisk, entropy, &session.store, sealed).await?),
+        [_, ..] => Some(session.key_file.key_or_make(&HostKeyDisk, entropy, session.store.as_ref(), sealed).await?),
     };
     let run = run_id(host)?;
     let progress = Progress::applying(screen, planned.plan.plan().changes.len());
     let context = Context {
         desired,
         sites: &session.sites,
-        store: &session.store,
+        store: session.store.as_ref(),
         clock: host.clock.as_ref(),
         key: key.as_ref(),
         observer: &progress,

@@ -99,7 +99,7 @@ text!(
 );
 text!(
     /// Where the state store is.
-    StateLocation, "state location", "file://DIRECTORY; s3://, gs://, az:// and oss:// with a later version",
+    StateLocation, "state location", "file://DIRECTORY, s3://BUCKET/PREFIX or az://CONTAINER/PREFIX; gs:// and oss:// with a later version",
     "^(file|s3|gs|az|oss)://[^\\u0000-\\u001f]{1,1024}$", ["file://./.backstay"]
 );
 text!(

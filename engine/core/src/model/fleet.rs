@@ -1,5 +1,6 @@
 //! The fleet as a whole, and its sites.
 
+use super::state::StateUrl;
 use crate::name::{AccountId, SiteName};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -29,13 +30,6 @@ pub struct Prices {
     pub snapshot_gib_month: Option<f64>,
     /// A month of one GiB of WAL.
     pub wal_gib_month: Option<f64>,
-}
-
-/// Where the state store is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum StateUrl {
-    /// A directory, relative to the fleet's directory unless absolute.
-    File(PathBuf),
 }
 
 /// The blast radius of deletes that the clock alone would not have brought (INVARIANTS.md 18).

@@ -3,15 +3,16 @@
 mod cluster;
 mod fleet;
 mod policy;
+mod state;
 
 pub use cluster::{Cluster, Node, NodeRole, PostgresAddress};
 pub use fleet::{
-    DeleteLimits, Fleet, Limit, LocalSite, Prices, Provider, ProviderKind, SimCall, SimFailure, SimFault, SimSite,
-    Site, StateUrl,
+    DeleteLimits, Fleet, Limit, LocalSite, Prices, Provider, ProviderKind, SimCall, SimFailure, SimFault, SimSite, Site,
 };
 pub use policy::{
     ConsistencyWanted, CopyPolicy, Keep, LockMode, LockPolicy, Policy, Rates, Retention, Share, SourcePreference,
 };
+pub use state::{InvalidStateUrl, ObjectService, ObjectsUrl, StateUrl};
 
 use crate::canonical::Digest;
 use crate::name::{ClusterUid, PolicyName, SiteName};

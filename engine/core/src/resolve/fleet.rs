@@ -5,7 +5,7 @@ use super::report::{Reader, Report};
 use crate::diagnostic::Diagnostic;
 use crate::document::fleet::{CountOrPercent, FleetSpec, PriceSpec};
 use crate::document::{Document, Kind, Spec, Spot, child};
-use crate::model::{DeleteLimits, Fleet, Limit, Prices, StateUrl};
+use crate::model::{DeleteLimits, Fleet, InvalidStateUrl, Limit, Prices, StateUrl};
 use crate::name::SiteName;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -97,14 +97,17 @@ fn prices(spec: &FleetSpec) -> BTreeMap<SiteName, Prices> {
 }
 
 fn state(reader: &mut Reader<'_, '_, '_>, text: &str) -> Option<StateUrl> {
-    match text.strip_prefix("file://") {
-        Some(path) => Some(StateUrl::File(PathBuf::from(path.strip_prefix("./").unwrap_or(path)))),
-        None => {
-            reader.not_yet(
-                Spot::Value("/spec/state"),
-                "a state store in an object store is not something that this version has yet",
-                "use a directory: file://./.backstay",
-            );
+    let spot = Spot::Value("/spec/state");
+    match text.parse() {
+        Ok(url) => Some(url),
+        Err(error @ InvalidStateUrl::NotYet(_)) => {
+            let hint =
+                "it comes with the simulated stores of those clouds (issue 9): use s3://, az:// or file:// until then";
+            reader.not_yet(spot, &error.to_string(), hint);
+            None
+        }
+        Err(error @ (InvalidStateUrl::Scheme | InvalidStateUrl::Bucket { .. } | InvalidStateUrl::Prefix(_))) => {
+            reader.error(spot, || Diagnostic::error("wrong-form", error.to_string()));
             None
         }
     }
