@@ -15,7 +15,8 @@ usage: backstay-simulation run -seeds=FROM..TO [options]
   -days=N         each life lasts so many days of virtual time; without it, eight rounds
   -clusters=N     so many clusters a fleet; without it, two or three
   -faults=5%      every kind of fault this often with each call that it can meet; without it, as the seed says
-  -crashes        runs are killed at any call, and paused beyond their leases
+  -crashes        runs are killed at any call
+  -pauses         runs stand still for longer than a lease lasts, and go on
   -runners=3      so many runs at once
   -twice          lives each seed twice, and compares all bytes
   -threads=N      so many lives at a time; without it, one for each processor
@@ -42,7 +43,7 @@ pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> anyhow::Resu
         None => bail!("a command is missing"),
     }
     let (mut seeds, mut trial) = (None, Trial::plain());
-    let (mut faults, mut crashes, mut runners) = (None, false, 1);
+    let (mut faults, mut crashes, mut pauses, mut runners) = (None, false, false, 1);
     let mut parsed = Arguments {
         from: 0,
         to: None,
@@ -62,6 +63,7 @@ pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> anyhow::Resu
             "-clusters" => trial.clusters = Some(usize::try_from(number()?)?),
             "-faults" => faults = Some(value.trim_end_matches('%').parse::<u64>().context("-faults=5%")?),
             "-crashes" => crashes = true,
+            "-pauses" => pauses = true,
             "-runners" => runners = usize::try_from(number()?)?.max(1),
             "-twice" => parsed.twice = true,
             "-threads" => parsed.threads = usize::try_from(number()?)?.max(1),
@@ -76,6 +78,9 @@ pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> anyhow::Resu
     }
     if crashes {
         trial = trial.with_crashes();
+    }
+    if pauses {
+        trial = trial.with_pauses();
     }
     if runners > 1 {
         trial = trial.with_runners(runners);

@@ -4,6 +4,7 @@ use crate::memory::Memory;
 use crate::taps::{Records, tap};
 use crate::time::Time;
 use crate::wires::{Line, Wires};
+use backstay_core::diagnostic::Diagnostics;
 use backstay_core::document::SourceTree;
 use backstay_core::model::{Desired, Origin, Provider, ProviderKind, SimCall, SimFailure, SimFault, Site};
 use backstay_core::name::SiteName;
@@ -27,6 +28,8 @@ pub struct Documents {
     pub(crate) sources: Sources,
     /// What they mean.
     pub desired: Desired,
+    /// What is wrong with them.
+    pub(crate) diagnostics: Diagnostics,
 }
 
 impl Documents {
@@ -37,14 +40,17 @@ impl Documents {
         }
         let origin = Origin { commit: None, dirty: false, documents: tree.digest() };
         let resolution = resolve(&tree, origin.clone());
-        assert!(!resolution.diagnostics.has_errors(), "the fleet is wrong: {:#?}", resolution.diagnostics);
         let texts = texts.iter().map(|(path, text)| (path.clone(), text.clone())).collect();
-        Self { sources: Sources { tree, texts, origin }, desired: resolution.desired.expect("there is one fleet") }
+        Self {
+            sources: Sources { tree, texts, origin },
+            desired: resolution.desired.expect("there is one fleet"),
+            diagnostics: resolution.diagnostics,
+        }
     }
 }
 
-/// Sites stay open from run to run, as clouds do: one that is declared anew is opened anew.
-struct Opened<T>(Mutex<BTreeMap<SiteName, (Site, T)>>);
+/// Sites stay open from run to run, as clouds do: one that is declared anew, or gets other machines, is opened anew.
+struct Opened<T>(Mutex<BTreeMap<SiteName, (Site, String, T)>>);
 
 impl<T> Default for Opened<T> {
     fn default() -> Self {
@@ -53,15 +59,21 @@ impl<T> Default for Opened<T> {
 }
 
 impl<T: Clone> Opened<T> {
-    fn get(&self, site: &Site, open: impl FnOnce() -> Result<T, ProviderError>) -> Result<T, ProviderError> {
+    fn get(
+        &self,
+        site: &Site,
+        texts: &Texts,
+        open: impl FnOnce() -> Result<T, ProviderError>,
+    ) -> Result<T, ProviderError> {
+        let world = texts.get(&format!("fleet/worlds/{}.yaml", site.name)).expect("each site has a world");
         let mut opened = self.0.lock().expect("nobody panics while sites are opened");
-        if let Some((known, open)) = opened.get(&site.name)
-            && known == site
+        if let Some((known, machines, open)) = opened.get(&site.name)
+            && (known, machines) == (site, world)
         {
             return Ok(open.clone());
         }
         let new = open()?;
-        opened.insert(site.name.clone(), (site.clone(), new.clone()));
+        opened.insert(site.name.clone(), (site.clone(), world.clone(), new.clone()));
         Ok(new)
     }
 }
@@ -69,7 +81,7 @@ impl<T: Clone> Opened<T> {
 /// Where a fleet lives.
 pub struct House {
     directory: TempDir,
-    texts: Texts,
+    texts: Arc<Texts>,
     /// The documents as they are now.
     pub documents: Arc<Documents>,
     /// The host's clock.
@@ -112,7 +124,7 @@ impl House {
             plain: opener(),
             echo: opener(),
             hands: Opened::default(),
-            texts: Texts::new(),
+            texts: Arc::default(),
             time,
             memory,
         };
@@ -121,16 +133,16 @@ impl House {
 
     fn with_worlds(mut self, texts: Texts) -> Self {
         self.write_worlds(&texts);
-        self.texts = texts;
+        self.texts = Arc::new(texts);
         self
     }
 
     /// Declares other documents.
     pub fn declare(&mut self, texts: Texts) {
-        if texts != self.texts {
+        if texts != *self.texts {
             self.write_worlds(&texts);
             self.documents = Arc::new(Documents::of(&texts));
-            self.texts = texts;
+            self.texts = Arc::new(texts);
         }
     }
 
@@ -160,7 +172,8 @@ impl House {
     /// The sites, as a runner reaches them.
     #[must_use]
     pub(crate) fn sites(&self, line: &Arc<Line>) -> Sites {
-        let opener = Wired { line: line.clone(), plain: self.plain.clone(), echo: self.echo.clone() };
+        let opener =
+            Wired { line: line.clone(), texts: self.texts.clone(), plain: self.plain.clone(), echo: self.echo.clone() };
         let home = Home { fleet: self.directory.path(), state: &self.state() };
         Registry::default().with(ProviderKind::Sim, Arc::new(opener)).open(&self.documents.desired, home)
     }
@@ -175,7 +188,7 @@ impl House {
         let host = self.time.clone();
         let home = Home { fleet: self.directory.path(), state: &self.state() };
         let open = || SimSite::open(&site, home, Arc::new(move || host.now()));
-        let opened = self.hands.get(&site, open).expect("it opens");
+        let opened = self.hands.get(&site, &self.texts, open).expect("it opens");
         for meddle in meddles {
             drop(opened.meddle(meddle).expect("nothing stops meddling"));
         }
@@ -193,18 +206,19 @@ impl House {
 /// Opens sites with a line in between.
 struct Wired {
     line: Arc<Line>,
+    texts: Arc<Texts>,
     plain: (SimOpener, Arc<Opened<Capabilities>>),
     echo: (SimOpener, Arc<Opened<Capabilities>>),
 }
 
 impl Opener for Wired {
     fn open(&self, site: &Site, home: Home<'_>) -> Result<Capabilities, ProviderError> {
-        let plain = self.plain.1.get(site, || self.plain.0.open(site, home))?;
+        let plain = self.plain.1.get(site, &self.texts, || self.plain.0.open(site, home))?;
         let mut twice = site.clone();
         if let Provider::Sim(sim) = &mut twice.provider {
             sim.faults = vec![SimFault::of(SimCall::Any, SimFailure::Repeated)];
         }
-        let echo = self.echo.1.get(&twice, || self.echo.0.open(&twice, home))?;
+        let echo = self.echo.1.get(&twice, &self.texts, || self.echo.0.open(&twice, home))?;
         Ok(tap(&self.line, site.name.as_str(), plain, echo))
     }
 }

@@ -7,6 +7,8 @@
 pub mod chance;
 mod documents;
 pub mod house;
+#[cfg(test)]
+mod isolation;
 mod judge;
 pub mod life;
 mod meddling;

@@ -45,7 +45,8 @@ impl Life {
             }
         }
         let names: BTreeSet<&String> = self.remains.keys().chain(other.remains.keys()).collect();
-        let differ: Vec<_> = names.into_iter().filter(|name| self.remains.get(*name) != other.remains.get(*name)).collect();
+        let differ: Vec<_> =
+            names.into_iter().filter(|name| self.remains.get(*name) != other.remains.get(*name)).collect();
         (!differ.is_empty() || self.tally != other.tally).then(|| format!("the files {differ:?}"))
     }
 }
@@ -152,7 +153,8 @@ impl Story<'_> {
 
     /// Some hours pass, and Backstay runs; what it did is judged.
     fn round(&mut self) {
-        let hours = SignedDuration::from_hours(i64::try_from(1 + self.chance.below(self.trial.hours)).expect("a few hours"));
+        let hours =
+            SignedDuration::from_hours(i64::try_from(1 + self.chance.below(self.trial.hours)).expect("a few hours"));
         let ran = self.apply(hours, true);
         let is_calm = self.town.sites.iter().all(|site| site.faults.is_empty() && site.skew.is_none());
         if is_calm && self.town.is_virtual && matches!(ran.as_slice(), [Some(ran)] if ran.went_well()) {
@@ -175,6 +177,8 @@ impl Story<'_> {
 
     /// Lets time pass; then one runner or all of them look, plan and apply.
     fn apply(&mut self, length: SignedDuration, together: bool) -> Vec<Option<Ran>> {
+        let diagnostics = &self.house.documents.diagnostics;
+        assert!(!diagnostics.has_errors(), "the fleet is wrong: {diagnostics:#?}");
         let before = self.worlds.clone();
         let as_of = if self.town.is_virtual {
             // The host's clock goes with the sites': where none can be read, it is the one that counts.
@@ -220,9 +224,10 @@ impl Story<'_> {
         if self.trial.crashes && self.chance.happens(25) {
             upset.killed_at = Some(1 + self.chance.below(400));
         }
-        if self.trial.crashes && self.chance.happens(15) {
+        if self.trial.pauses && self.chance.happens(15) {
             let minutes = 5 + self.chance.below(40);
-            upset.paused_at = Some((1 + self.chance.below(400), SignedDuration::from_mins(i64::try_from(minutes).expect("few"))));
+            upset.paused_at =
+                Some((1 + self.chance.below(400), SignedDuration::from_mins(i64::try_from(minutes).expect("few"))));
             self.tally.count("goes wrong: a run is paused");
         }
         (upset, SignedDuration::from_millis(i64::try_from(self.chance.below(20_000)).expect("seconds")))
@@ -257,7 +262,8 @@ impl Story<'_> {
             }
         }
         // Where one run could read a site, another one that could not did nothing there.
-        let unread_by = |ran: &Option<Ran>| ran.as_ref().map(|ran| ran.unread.iter().map(ToString::to_string).collect());
+        let unread_by =
+            |ran: &Option<Ran>| ran.as_ref().map(|ran| ran.unread.iter().map(ToString::to_string).collect());
         let unread: BTreeSet<String> = match ran {
             [one] => unread_by(one).unwrap_or_default(),
             _ => BTreeSet::new(),

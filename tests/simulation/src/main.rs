@@ -106,8 +106,11 @@ impl Seen {
         let mut text = self.tally.to_string();
         let Self { lives, failed, .. } = self;
         let (years, speed, seconds) = (self.cluster_years(), self.speed(took), took.as_secs_f64());
-        writeln!(text, "{lives} lives, {years:.1} cluster-years in {seconds:.1} s: {speed:.0} cluster-years in 10 minutes")
-            .expect("texts take all");
+        writeln!(
+            text,
+            "{lives} lives, {years:.1} cluster-years in {seconds:.1} s: {speed:.0} cluster-years in 10 minutes"
+        )
+        .expect("texts take all");
         writeln!(text, "{:.4} % of what was created is a point of a slot that had one", 100.0 * self.duplicates())
             .expect("texts take all");
         if !failed.is_empty() {

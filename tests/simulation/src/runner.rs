@@ -78,10 +78,18 @@ impl Ran {
     #[must_use]
     pub fn tell(&self) -> String {
         let plan = self.plan.as_ref().map(|plan| backstay_report::plan_text(plan, backstay_report::Paint::Plain));
-        let ends: Vec<String> =
-            self.applied.iter().flat_map(|applied| &applied.ended).map(|(index, end)| format!("  {index}: {end:?}\n")).collect();
+        let ends: Vec<String> = self
+            .applied
+            .iter()
+            .flat_map(|applied| &applied.ended)
+            .map(|(index, end)| format!("  {index}: {end:?}\n"))
+            .collect();
         let Self { skipped, unread, stopped, .. } = self;
-        format!("{}{}skipped {skipped:?}, unread {unread:?}, stopped {stopped:?}\n", plan.unwrap_or_default(), ends.concat())
+        format!(
+            "{}{}skipped {skipped:?}, unread {unread:?}, stopped {stopped:?}\n",
+            plan.unwrap_or_default(),
+            ends.concat()
+        )
     }
 }
 

@@ -220,20 +220,34 @@ impl BackupSession for Session {
     async fn stop(&mut self) -> Result<BackupEnd, ProviderError> {
         let call = Call { place: &self.site, verb: "stop-backup", target: "", kind: Kind::Question, cluster: None };
         let answer = self.session.stop().await;
-        self.line.pass(call, |_| { let answer = answer.clone(); Box::pin(async move { answer }) }).await
+        self.line
+            .pass(call, |_| {
+                let answer = answer.clone();
+                Box::pin(async move { answer })
+            })
+            .await
     }
 
     async fn wal_file(&mut self, name: &str) -> Result<Bytes, ProviderError> {
         let call = Call { place: &self.site, verb: "read-wal", target: name, kind: Kind::Question, cluster: None };
         let answer = self.session.wal_file(name).await;
-        self.line.pass(call, |_| { let answer = answer.clone(); Box::pin(async move { answer }) }).await
+        self.line
+            .pass(call, |_| {
+                let answer = answer.clone();
+                Box::pin(async move { answer })
+            })
+            .await
     }
 
     async fn close(self: Box<Self>) -> Result<(), ProviderError> {
         let Self { line, site, session } = *self;
         let call = Call { place: &site, verb: "close-backup", target: "", kind: Kind::Question, cluster: None };
         let answer = session.close().await;
-        line.pass(call, |_| { let answer = answer.clone(); Box::pin(async move { answer }) }).await
+        line.pass(call, |_| {
+            let answer = answer.clone();
+            Box::pin(async move { answer })
+        })
+        .await
     }
 }
 

@@ -40,7 +40,7 @@ const FAULTS: [(&str, &str); 27] = [
 ];
 
 /// Each kind of fault, with every call that it can meet.
-const EVENLY: [(&str, &str); 22] = [
+const EVENLY: [(&str, &str); 19] = [
     ("any", "unavailable"),
     ("any", "throttled"),
     ("list-snapshots", "denied"),
@@ -55,9 +55,6 @@ const EVENLY: [(&str, &str); 22] = [
     ("create", "fails-later"),
     ("create", "stuck"),
     ("create", "slow"),
-    ("copy", "lost-response"),
-    ("copy", "repeated"),
-    ("copy", "slow"),
     ("tag", "lost-response"),
     ("tag", "denied"),
     ("delete", "lost-response"),
@@ -256,8 +253,7 @@ impl Town {
     }
 
     /// Policies and clusters for these sites.
-    #[must_use]
-    pub fn of(chance: &mut Chance, sites: Vec<Site>) -> Self {
+    pub(crate) fn of(chance: &mut Chance, sites: Vec<Site>) -> Self {
         let homes = (0..sites.len()).flat_map(|home| [home; POLICIES]);
         let policies = homes.map(|home| Policy::draw(chance, &sites, home)).collect();
         let count = 2 + index(chance, 2);

@@ -15,8 +15,10 @@ pub struct Trial {
     pub clusters: Option<usize>,
     /// Each kind of fault this often, in percent; without it, as the seed says.
     pub faults: Option<u64>,
-    /// Whether runs are killed and paused.
+    /// Whether runs are killed.
     pub crashes: bool,
+    /// Whether runs stand still for longer than a lease lasts.
+    pub pauses: bool,
     /// How many run at once.
     pub runners: usize,
     /// Whether every call is told.
@@ -42,6 +44,7 @@ impl Trial {
             clusters: None,
             faults: None,
             crashes: false,
+            pauses: false,
             runners: 1,
             is_traced: false,
             forgets: false,
@@ -56,15 +59,23 @@ impl Trial {
     pub fn with_faults(mut self, percent: u64) -> Self {
         self.faults = Some(percent);
         let thousandths = percent * 10;
-        self.rates = Rates { lost: thousandths, twice: thousandths, lost_records: thousandths.div_ceil(10), ..self.rates };
+        self.rates =
+            Rates { lost: thousandths, twice: thousandths, lost_records: thousandths.div_ceil(10), ..self.rates };
         self.real()
     }
 
-    /// Runs are killed at any call, and paused beyond their leases; calls take time.
+    /// Runs are killed at any call.
     #[must_use]
     pub fn with_crashes(mut self) -> Self {
         self.crashes = true;
         self.rates.slow = 2;
+        self.real()
+    }
+
+    /// Runs stand still for longer than a lease lasts, as by SIGSTOP, and go on.
+    #[must_use]
+    pub fn with_pauses(mut self) -> Self {
+        self.pauses = true;
         self.real()
     }
 
@@ -125,6 +136,9 @@ impl Trial {
         }
         if self.crashes {
             add("-crashes".to_owned());
+        }
+        if self.pauses {
+            add("-pauses".to_owned());
         }
         if self.runners > 1 {
             add(format!("-runners={}", self.runners));

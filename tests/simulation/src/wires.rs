@@ -227,7 +227,13 @@ impl Line {
     /// The line of a runner.
     #[must_use]
     pub fn new(wires: &Arc<Wires>, runner: usize) -> Arc<Self> {
-        Arc::new(Self { wires: wires.clone(), runner, run: Mutex::default(), plan: Mutex::default(), kill: Arc::default() })
+        Arc::new(Self {
+            wires: wires.clone(),
+            runner,
+            run: Mutex::default(),
+            plan: Mutex::default(),
+            kill: Arc::default(),
+        })
     }
 
     pub(crate) fn begin(&self, run: &str) {
@@ -318,7 +324,8 @@ impl Line {
         }
         self.travel(back).await;
         if mishap == Some(Mishap::Lost) {
-            let what = format!("{}: {} {}: the connection broke before the answer came", call.place, call.verb, call.target);
+            let what =
+                format!("{}: {} {}: the connection broke before the answer came", call.place, call.verb, call.target);
             return Err(E::lost(what, call.kind == Kind::Question));
         }
         answer

@@ -95,12 +95,10 @@ pub(crate) struct Point {
 #[derive(Debug, Clone)]
 pub(crate) enum Deed {
     Created {
-        id: String,
         /// Its cluster and its point, as its tags say.
         of: (String, String),
     },
     Copied {
-        id: String,
         of: (String, String),
     },
     /// What a seal covers was put back.
@@ -193,11 +191,10 @@ impl World {
             "snapshots-created" => {
                 for made in said["snapshots"].as_array().expect("snapshots") {
                     self.create(made, by_us);
-                    let id = made["id"].as_str().expect("an id").to_owned();
                     let tag = |key: &str| made["tags"][key].as_str().unwrap_or_default().to_owned();
                     let of = (tag("backstay-cluster"), tag("backstay-point"));
                     let is_copy = made.get("copied").is_some();
-                    deeds.push(if is_copy { Deed::Copied { id, of } } else { Deed::Created { id, of } });
+                    deeds.push(if is_copy { Deed::Copied { of } } else { Deed::Created { of } });
                 }
             }
             "tagged" => {
@@ -308,7 +305,8 @@ fn tag(id: &str, snapshot: &mut Snapshot, tags: &Tags, at: Timestamp, by_us: boo
     }
     if tags.contains_key("backstay-seal-2") && !was.is_tampered() {
         snapshot.sealed = Some(covered(&snapshot.tags));
-        return (tags.get("backstay-part").map(String::as_str) == Some(LEFTOVER)).then(|| Deed::Adopted { id: id.to_owned() });
+        return (tags.get("backstay-part").map(String::as_str) == Some(LEFTOVER))
+            .then(|| Deed::Adopted { id: id.to_owned() });
     }
     was.is_tampered().then(|| Deed::Mended { id: id.to_owned() })
 }
@@ -316,7 +314,8 @@ fn tag(id: &str, snapshot: &mut Snapshot, tags: &Tags, at: Timestamp, by_us: boo
 fn is_whole(parts: &[&Snapshot], at: Timestamp) -> bool {
     let names: BTreeSet<&str> = parts.iter().map(|part| part.tag("backstay-part")).collect();
     let of = |name: &str| name.rsplit_once("of").and_then(|(_, of)| of.parse::<usize>().ok());
-    names.len() == parts.len()
+    !names.contains(LEFTOVER)
+        && names.len() == parts.len()
         && names.iter().all(|name| of(name) == Some(parts.len()))
         && parts.iter().all(|part| part.done <= at && !part.fails)
 }
