@@ -85,7 +85,7 @@ pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> anyhow::Resu
     if runners > 1 {
         trial = trial.with_runners(runners);
     }
-    trial.forgets = !parsed.twice && !trial.is_traced;
+    trial.forgets = trial.days.is_some() && !parsed.twice && !trial.is_traced;
     if trial.is_traced {
         parsed.threads = 1;
     }

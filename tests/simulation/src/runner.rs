@@ -33,6 +33,8 @@ const PARALLELISM: usize = 3;
 pub enum AsOf {
     /// Now.
     Now,
+    /// This instant; a virtual clock moves there.
+    At(Timestamp),
     /// This long after the virtual clock, which then moves.
     After(SignedDuration),
 }
@@ -198,6 +200,7 @@ impl Running<'_> {
 fn instant(as_of: AsOf, now: &Timestamp) -> Timestamp {
     match as_of {
         AsOf::Now => *now,
+        AsOf::At(instant) => instant,
         AsOf::After(length) => now.checked_add(length).unwrap_or(*now),
     }
 }
