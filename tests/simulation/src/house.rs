@@ -1,5 +1,6 @@
 //! Where a fleet lives in a simulation: its documents, its sites, its state store and its runners' wires.
 
+use crate::files::Files;
 use crate::memory::Memory;
 use crate::taps::{Records, tap};
 use crate::time::Time;
@@ -7,7 +8,8 @@ use crate::wires::{Line, Wires};
 use backstay_core::diagnostic::Diagnostics;
 use backstay_core::document::SourceTree;
 use backstay_core::model::{Desired, Origin, Provider, ProviderKind, SimCall, SimFailure, SimFault, Site};
-use backstay_core::name::SiteName;
+use backstay_core::name::{SiteName, SnapshotId};
+use backstay_core::observed::{Observed, Snapshot};
 use backstay_core::resolve::resolve;
 use backstay_core::seal::SealKey;
 use backstay_provider::{Capabilities, Home, Opener, ProviderError};
@@ -94,8 +96,46 @@ pub struct House {
     pub key: SealKey,
     plain: (SimOpener, Arc<Opened<Capabilities>>),
     echo: (SimOpener, Arc<Opened<Capabilities>>),
+    pub(crate) shelves: Arc<Shelves>,
     /// The sites as those open them who meddle there.
     hands: Opened<Arc<SimSite>>,
+}
+
+/// What lies at the sites besides their snapshots, and what is known of those.
+#[derive(Default)]
+pub(crate) struct Shelves {
+    files: Mutex<BTreeMap<SiteName, Arc<Files>>>,
+    /// Every snapshot as a run saw it last, with what it found out of it: a seal is checked once.
+    seen: Mutex<BTreeMap<(SiteName, SnapshotId), Snapshot>>,
+}
+
+impl Shelves {
+    fn files(&self, site: &SiteName) -> Arc<Files> {
+        let mut files = self.files.lock().expect("nobody panics while files are looked up");
+        files.entry(site.clone()).or_default().clone()
+    }
+
+    /// Puts in place of snapshots that were seen before the same ones.
+    pub(crate) fn recall(&self, site: &SiteName, snapshots: &mut [Snapshot]) {
+        let seen = self.seen.lock().expect("nobody panics while snapshots are compared");
+        for snapshot in snapshots {
+            if let Some(known) = seen.get(&(site.clone(), snapshot.id.clone()))
+                && known == snapshot
+            {
+                snapshot.clone_from(known);
+            }
+        }
+    }
+
+    /// Keeps what a run saw.
+    pub(crate) fn remember(&self, observed: &Observed) {
+        let mut seen = self.seen.lock().expect("nobody panics while snapshots are kept");
+        for (site, listing) in &observed.sites {
+            for snapshot in listing.complete().iter().flat_map(|site| &site.snapshots) {
+                seen.insert((site.clone(), snapshot.id.clone()), snapshot.clone());
+            }
+        }
+    }
 }
 
 /// A directory for a life: in memory where the host has such a place, since sites are synced thousands of times.
@@ -123,6 +163,7 @@ impl House {
             key: SealKey::from_seed(&[7; 32]),
             plain: opener(),
             echo: opener(),
+            shelves: Arc::default(),
             hands: Opened::default(),
             texts: Arc::default(),
             time,
@@ -173,7 +214,13 @@ impl House {
     #[must_use]
     pub(crate) fn sites(&self, line: &Arc<Line>) -> Sites {
         let opener =
-            Wired { line: line.clone(), texts: self.texts.clone(), plain: self.plain.clone(), echo: self.echo.clone() };
+            Wired {
+                line: line.clone(),
+                texts: self.texts.clone(),
+                plain: self.plain.clone(),
+                echo: self.echo.clone(),
+                shelves: self.shelves.clone(),
+            };
         let home = Home { fleet: self.directory.path(), state: &self.state() };
         Registry::default().with(ProviderKind::Sim, Arc::new(opener)).open(&self.documents.desired, home)
     }
@@ -198,6 +245,9 @@ impl House {
     #[must_use]
     pub fn remains(&self) -> BTreeMap<String, Vec<u8>> {
         let mut remains = files_of(&self.state());
+        for (site, files) in self.shelves.files.lock().expect("nobody panics while files are looked up").iter() {
+            remains.extend(files.remains().into_iter().map(|(name, bytes)| (format!("points/{site}/{name}"), bytes)));
+        }
         remains.extend(self.memory.values().iter().map(|(key, value)| (format!("state/{key}"), value.clone())));
         remains
     }
@@ -209,17 +259,20 @@ struct Wired {
     texts: Arc<Texts>,
     plain: (SimOpener, Arc<Opened<Capabilities>>),
     echo: (SimOpener, Arc<Opened<Capabilities>>),
+    shelves: Arc<Shelves>,
 }
 
 impl Opener for Wired {
     fn open(&self, site: &Site, home: Home<'_>) -> Result<Capabilities, ProviderError> {
-        let plain = self.plain.1.get(site, &self.texts, || self.plain.0.open(site, home))?;
+        let mut plain = self.plain.1.get(site, &self.texts, || self.plain.0.open(site, home))?;
         let mut twice = site.clone();
         if let Provider::Sim(sim) = &mut twice.provider {
             sim.faults = vec![SimFault::of(SimCall::Any, SimFailure::Repeated)];
         }
-        let echo = self.echo.1.get(&twice, &self.texts, || self.echo.0.open(&twice, home))?;
-        Ok(tap(&self.line, site.name.as_str(), plain, echo))
+        let mut echo = self.echo.1.get(&twice, &self.texts, || self.echo.0.open(&twice, home))?;
+        plain.point_files = Some(self.shelves.files(&site.name));
+        echo.point_files.clone_from(&plain.point_files);
+        Ok(tap(&self.line, &site.name, &self.shelves, plain, echo))
     }
 }
 

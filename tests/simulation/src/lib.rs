@@ -6,6 +6,7 @@
 
 pub mod chance;
 mod documents;
+mod files;
 pub mod house;
 #[cfg(test)]
 mod isolation;

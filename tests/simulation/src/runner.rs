@@ -152,6 +152,7 @@ impl Running<'_> {
             Ok(verified) => verified,
             Err(violations) => panic!("the plan broke an invariant: {violations}\n{}", text()),
         };
+        self.house.shelves.remember(&observed);
         self.line.keep_plan(&plan);
         self.ran.plan = Some(plan);
         if let Some(because) = not_to_be_applied(verified.plan()) {

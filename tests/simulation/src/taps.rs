@@ -1,10 +1,11 @@
 //! The seams with wires in them: a site's capabilities and the state store, as a run gets them.
 
+use crate::house::Shelves;
 use crate::memory::Memory;
 use crate::wires::{Call, Delivery, Kind, Line, STATE};
 use async_trait::async_trait;
 use backstay_core::model::{LockMode, PostgresAddress};
-use backstay_core::name::{ClusterUid, DiskId, InstanceId, SnapshotId};
+use backstay_core::name::{ClusterUid, DiskId, InstanceId, SiteName, SnapshotId};
 use backstay_core::observed::{DatabaseState, Generation, Instance, Snapshot, Unmanaged};
 use backstay_core::tags::{CLUSTER, Intent, PointKey, Tags};
 use backstay_provider::{
@@ -20,14 +21,29 @@ use std::sync::Arc;
 struct Tap {
     line: Arc<Line>,
     site: String,
+    name: SiteName,
+    shelves: Arc<Shelves>,
     plain: Capabilities,
     /// The same site, which has every call delivered twice at once.
     echo: Capabilities,
 }
 
 /// Puts a runner's line between a run and a site.
-pub(crate) fn tap(line: &Arc<Line>, site: &str, plain: Capabilities, echo: Capabilities) -> Capabilities {
-    let tap = Arc::new(Tap { line: line.clone(), site: site.to_owned(), plain: plain.clone(), echo });
+pub(crate) fn tap(
+    line: &Arc<Line>,
+    name: &SiteName,
+    shelves: &Arc<Shelves>,
+    plain: Capabilities,
+    echo: Capabilities,
+) -> Capabilities {
+    let tap = Arc::new(Tap {
+        line: line.clone(),
+        site: name.to_string(),
+        name: name.clone(),
+        shelves: shelves.clone(),
+        plain: plain.clone(),
+        echo,
+    });
     Capabilities {
         inventory: tap.clone(),
         store: tap.clone(),
@@ -84,7 +100,8 @@ impl Inventory for Tap {
 
     async fn snapshots(&self, page: Option<PageToken>) -> Result<Page<Snapshot>, ProviderError> {
         let call = self.question("list-snapshots", "");
-        let page = self.line.pass(call, |by| self.of(by).inventory.snapshots(page.clone())).await?;
+        let mut page = self.line.pass(call, |by| self.of(by).inventory.snapshots(page.clone())).await?;
+        self.shelves.recall(&self.name, &mut page.items);
         self.learn(&page.items);
         Ok(page)
     }
