@@ -234,7 +234,7 @@ impl Server {
 /// zeros that a switched segment ends with.
 fn segment_body(system: SystemId, timeline: Timeline, number: u64) -> Vec<u8> {
     let size = usize::try_from(SEGMENT_SIZE).expect("a megabyte fits");
-    let mut body = Vec::with_capacity(2 * PAGE);
+    let mut body = Vec::with_capacity(PAGE);
     body.extend_from_slice(&PAGE_MAGIC.to_le_bytes());
     body.extend_from_slice(&2_u16.to_le_bytes()); // XLP_LONG_HEADER
     body.extend_from_slice(&timeline.0.to_le_bytes());
@@ -248,11 +248,10 @@ fn segment_body(system: SystemId, timeline: Timeline, number: u64) -> Vec<u8> {
         body.extend_from_slice(&noise);
         noise = Sha256::digest(noise);
     }
-    body.truncate(PAGE);
-    // Memory that is zero already costs nothing to make so.
-    let mut whole = vec![0; size];
-    whole[..PAGE].copy_from_slice(&body);
-    whole
+    // Zeros that come with the memory cost nothing.
+    let mut segment = vec![0; size];
+    segment[..PAGE].copy_from_slice(&body[..PAGE]);
+    segment
 }
 
 /// The history of the timeline after `ancestors`: one line for each of them.

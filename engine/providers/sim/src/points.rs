@@ -138,7 +138,7 @@ fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
 /// Writes a file durably, and leaves the zeros at its end to the file system: a fleet's segments are mostly that.
 fn write_sparsely(path: &Path, bytes: &[u8]) -> io::Result<()> {
     // Block by block: a comparison of memory is quick even where nothing is optimised.
-    const BLOCK: [u8; 64 << 10] = [0; 64 << 10];
+    static BLOCK: [u8; 64 << 10] = [0; 64 << 10];
     let blocks = bytes.rchunks(BLOCK.len());
     let zeros: usize = blocks.take_while(|block| **block == BLOCK[..block.len()]).map(<[u8]>::len).sum();
     let used = bytes.len() - zeros;

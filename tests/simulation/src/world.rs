@@ -94,14 +94,27 @@ pub(crate) struct Point {
 /// What Backstay did.
 #[derive(Debug, Clone)]
 pub(crate) enum Deed {
-    Created,
-    Copied,
+    Created {
+        /// Its cluster and its point, as its tags say.
+        of: (String, String),
+    },
+    Copied {
+        of: (String, String),
+    },
     /// What a seal covers was put back.
-    Mended,
+    Mended {
+        id: String,
+    },
     /// A snapshot with our intent only was sealed as a leftover.
-    Adopted,
-    Locked,
-    Revived,
+    Adopted {
+        id: String,
+    },
+    Locked {
+        id: String,
+    },
+    Revived {
+        id: String,
+    },
     Marked {
         id: String,
         at: Timestamp,
@@ -137,8 +150,8 @@ fn texts(value: &Value) -> Tags {
 
 impl World {
     /// Folds the effects that are new since the last time, and gives what was done: by us, or behind our back.
-    pub(crate) fn follow(&mut self, directory: &Path, site: &str, by_us: bool) -> Vec<Deed> {
-        let path = directory.join(format!(".backstay/sim/{site}/effects.jsonl"));
+    pub(crate) fn follow(&mut self, state: &Path, site: &str, by_us: bool) -> Vec<Deed> {
+        let path = state.join(format!("sim/{site}/effects.jsonl"));
         let mut text = String::new();
         if let Ok(mut file) = std::fs::File::open(path) {
             file.seek(SeekFrom::Start(self.read)).expect("the journal only grows");
@@ -178,7 +191,10 @@ impl World {
             "snapshots-created" => {
                 for made in said["snapshots"].as_array().expect("snapshots") {
                     self.create(made, by_us);
-                    deeds.push(if made.get("copied").is_some() { Deed::Copied } else { Deed::Created });
+                    let tag = |key: &str| made["tags"][key].as_str().unwrap_or_default().to_owned();
+                    let of = (tag("backstay-cluster"), tag("backstay-point"));
+                    let is_copy = made.get("copied").is_some();
+                    deeds.push(if is_copy { Deed::Copied { of } } else { Deed::Created { of } });
                 }
             }
             "tagged" => {
@@ -192,14 +208,14 @@ impl World {
                     snapshot.tags.remove(key);
                     if key == EXPIRE {
                         snapshot.marked = None;
-                        deeds.push(Deed::Revived);
+                        deeds.push(Deed::Revived { id: id.clone() });
                     }
                 }
             }
             "locked" => {
                 let snapshot = self.snapshots.get_mut(&id).expect("it exists");
                 snapshot.locked_until = Some(instant(&said["lock"]["until"]));
-                deeds.push(Deed::Locked);
+                deeds.push(Deed::Locked { id });
             }
             "deleted" => {
                 let was = self.snapshots.remove(&id).expect("it exists");
@@ -289,15 +305,17 @@ fn tag(id: &str, snapshot: &mut Snapshot, tags: &Tags, at: Timestamp, by_us: boo
     }
     if tags.contains_key("backstay-seal-2") && !was.is_tampered() {
         snapshot.sealed = Some(covered(&snapshot.tags));
-        return (tags.get("backstay-part").map(String::as_str) == Some(LEFTOVER)).then_some(Deed::Adopted);
+        return (tags.get("backstay-part").map(String::as_str) == Some(LEFTOVER))
+            .then(|| Deed::Adopted { id: id.to_owned() });
     }
-    was.is_tampered().then_some(Deed::Mended)
+    was.is_tampered().then(|| Deed::Mended { id: id.to_owned() })
 }
 
 fn is_whole(parts: &[&Snapshot], at: Timestamp) -> bool {
     let names: BTreeSet<&str> = parts.iter().map(|part| part.tag("backstay-part")).collect();
     let of = |name: &str| name.rsplit_once("of").and_then(|(_, of)| of.parse::<usize>().ok());
-    names.len() == parts.len()
+    !names.contains(LEFTOVER)
+        && names.len() == parts.len()
         && names.iter().all(|name| of(name) == Some(parts.len()))
         && parts.iter().all(|part| part.done <= at && !part.fails)
 }

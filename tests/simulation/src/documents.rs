@@ -1,39 +1,28 @@
 //! The documents of a fleet, as its owners would write them.
 
+use crate::house::Texts;
 use crate::life::START;
 use crate::town::{Cluster, POLICIES, Policy, Retention, Site, Town};
 use std::fmt::Write as _;
-use std::fs;
-use std::path::Path;
 
 impl Town {
-    /// Writes every document anew.
-    pub(crate) fn write(&self, directory: &Path) {
-        let put = |path: &str, text: &str| {
-            let path = directory.join(path);
-            fs::create_dir_all(path.parent().expect("a file lies in a directory")).expect("it can be made");
-            fs::write(path, text).expect("it can be written");
-        };
+    /// Every document, by its path.
+    #[must_use]
+    pub fn documents(&self) -> Texts {
+        let mut texts = Texts::new();
         let mut fleet = document("Fleet", "town") + "spec: {}\n";
         for (number, site) in self.sites.iter().enumerate() {
-            fleet += &site.document(number);
-            put(&format!("fleet/worlds/{}.yaml", site.name), &self.world(number));
+            fleet += &site.document(number, self.is_virtual);
+            texts.insert(format!("fleet/worlds/{}.yaml", site.name), self.world(number));
         }
-        put("fleet/fleet.yaml", &fleet);
+        texts.insert("fleet/fleet.yaml".to_owned(), fleet);
         for (number, policy) in self.policies.iter().enumerate() {
-            put(&format!("policies/{number}.yaml"), &self.policy(policy, number));
+            texts.insert(format!("policies/{number}.yaml"), self.policy(policy, number));
         }
-        for cluster in &self.clusters {
-            let path = format!("fleet/clusters/{}.yaml", cluster.number);
-            if cluster.is_declared {
-                put(&path, &self.declared(cluster));
-            } else {
-                let path = directory.join(path);
-                if path.exists() {
-                    fs::remove_file(path).expect("it can be removed");
-                }
-            }
+        for cluster in self.clusters.iter().filter(|cluster| cluster.is_declared) {
+            texts.insert(format!("fleet/clusters/{}.yaml", cluster.number), self.declared(cluster));
         }
+        texts
     }
 
     fn declared(&self, cluster: &Cluster) -> String {
@@ -91,13 +80,14 @@ impl Town {
 }
 
 impl Site {
-    fn document(&self, number: usize) -> String {
+    fn document(&self, number: usize, is_virtual: bool) -> String {
+        let clock = if is_virtual { "virtual" } else { "real" };
         let Self { name, profile, page_size, faults, skew } = self;
         let mut text = "---\n".to_owned() + &document("Site", name);
         write!(
             text,
             "spec:\n  provider: sim\n  profile: {profile}\n  seed: {number}\n  world: fleet/worlds/{name}.yaml\n  clock: \
-             virtual\n  pageSize: {page_size}\n"
+             {clock}\n  pageSize: {page_size}\n"
         )
         .expect("texts take all");
         if let Some(skew) = skew {

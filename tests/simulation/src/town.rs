@@ -39,13 +39,38 @@ const FAULTS: [(&str, &str); 27] = [
     ("delete", "denied"),
 ];
 
+/// Each kind of fault, with every call that it can meet.
+const EVENLY: [(&str, &str); 19] = [
+    ("any", "unavailable"),
+    ("any", "throttled"),
+    ("list-snapshots", "denied"),
+    ("list-snapshots", "stale"),
+    ("list-snapshots", "reordered"),
+    ("list-instances", "denied"),
+    ("list-instances", "reordered"),
+    ("describe", "stale"),
+    ("create", "denied"),
+    ("create", "lost-response"),
+    ("create", "repeated"),
+    ("create", "fails-later"),
+    ("create", "stuck"),
+    ("create", "slow"),
+    ("tag", "lost-response"),
+    ("tag", "denied"),
+    ("delete", "lost-response"),
+    ("delete", "repeated"),
+    ("delete", "denied"),
+];
+
 /// What is declared, and what goes wrong at the sites.
 #[derive(Debug, Clone)]
-pub(crate) struct Town {
+pub struct Town {
     pub(crate) sites: Vec<Site>,
     /// [`POLICIES`] of each site, one site after the other.
     pub(crate) policies: Vec<Policy>,
     pub(crate) clusters: Vec<Cluster>,
+    /// Whether the sites' time is Backstay's to move; else it is the host's.
+    pub(crate) is_virtual: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -162,6 +187,14 @@ impl Site {
     }
 }
 
+impl Site {
+    /// Everything goes wrong, each thing this often.
+    pub(crate) fn break_evenly(&mut self, percent: u64) {
+        self.skew = None;
+        self.faults = EVENLY.iter().map(|(call, fail)| Fault { call, fail, percent }).collect();
+    }
+}
+
 impl Retention {
     fn draw(chance: &mut Chance) -> Self {
         Self {
@@ -223,17 +256,23 @@ impl Town {
     pub(crate) fn of(chance: &mut Chance, sites: Vec<Site>) -> Self {
         let homes = (0..sites.len()).flat_map(|home| [home; POLICIES]);
         let policies = homes.map(|home| Policy::draw(chance, &sites, home)).collect();
-        let clusters = (0..2 + index(chance, 2))
-            .map(|number| Cluster {
-                number,
-                site: index(chance, sites.len()),
-                policy: index(chance, POLICIES),
-                upgrades: 0,
-                is_declared: true,
-                is_retired: false,
-            })
-            .collect();
-        Self { sites, policies, clusters }
+        let count = 2 + index(chance, 2);
+        let mut town = Self { sites, policies, clusters: Vec::new(), is_virtual: true };
+        town.populate(chance, count);
+        town
+    }
+
+    /// Draws the clusters.
+    pub(crate) fn populate(&mut self, chance: &mut Chance, count: usize) {
+        let draw = |number| Cluster {
+            number,
+            site: index(chance, self.sites.len()),
+            policy: index(chance, POLICIES),
+            upgrades: 0,
+            is_declared: true,
+            is_retired: false,
+        };
+        self.clusters = (0..count).map(draw).collect();
     }
 
     pub(crate) fn policy_of(&self, cluster: &Cluster) -> &Policy {

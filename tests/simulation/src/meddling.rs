@@ -1,7 +1,7 @@
 //! What happens at a site behind Backstay's back.
 
 use crate::chance::Chance;
-use crate::life::{Story, open};
+use crate::life::Story;
 use crate::town::{Cluster, index};
 use crate::world::{EXPIRE, HOLD, Snapshot};
 use backstay_core::name::{DiskId, InstanceId, SnapshotId};
@@ -26,7 +26,7 @@ const DEEDS: [&str; 12] = [
     "breaks a seal",
 ];
 
-impl Story {
+impl Story<'_> {
     /// Somebody does something at a site, if there is anything to do it to.
     pub(crate) fn meddle(&mut self, site: usize) {
         let here: Vec<_> = self.town.clusters.iter().filter(|cluster| cluster.site == site).cloned().collect();
@@ -47,27 +47,26 @@ impl Story {
         let target = if about_servers { String::new() } else { self.chance.one_of(&snapshots) };
         let tags = self.worlds[site].snapshots.get(&target).map(|snapshot| snapshot.tags.clone()).unwrap_or_default();
         let meddle = meddle(deed, &instance, &target, &tags, &mut self.chance);
-        let opened = open(&self.shell, &self.town.sites[site].name);
-        drop(opened.meddle(meddle).expect("nothing stops meddling"));
+        self.house.meddle(&self.town.sites[site].name, [meddle]);
         self.tally.count(format!("somebody {deed}"));
     }
 
     /// Every server answers again, and what a cloud never finished or failed to make is gone from it.
     pub(crate) fn heal(&mut self) {
         for (number, site) in self.town.sites.iter().enumerate() {
-            let opened = open(&self.shell, &site.name);
-            let act = |meddle| drop(opened.meddle(meddle).expect("nothing stops meddling"));
+            let mut meddles = Vec::new();
             for cluster in self.town.clusters.iter().filter(|cluster| cluster.site == number) {
                 for instance in cluster.instances() {
-                    act(Meddle::StartServer { instance: InstanceId::new(&instance).expect("an id") });
+                    meddles.push(Meddle::StartServer { instance: InstanceId::new(&instance).expect("an id") });
                 }
             }
             let world = &self.worlds[number];
             let never = |snapshot: &Snapshot| snapshot.fails || snapshot.done == Timestamp::MAX;
             let is_over = |snapshot: &Snapshot| never(snapshot) && !snapshot.is_locked(world.now);
             for (id, _) in world.snapshots.iter().filter(|(_, snapshot)| is_over(snapshot)) {
-                act(Meddle::DeleteSnapshot { id: SnapshotId::new(id).expect("an id") });
+                meddles.push(Meddle::DeleteSnapshot { id: SnapshotId::new(id).expect("an id") });
             }
+            self.house.meddle(&site.name, meddles);
         }
     }
 }

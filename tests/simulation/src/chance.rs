@@ -1,15 +1,17 @@
 //! Chance that a seed decides.
 
 /// `SplitMix64` (Steele, Lea and Flood, 2014): a seed gives the same draws everywhere.
-pub(crate) struct Chance(u64);
+pub struct Chance(u64);
 
 impl Chance {
-    pub(crate) fn of(seed: u64) -> Self {
+    /// The chance of a seed.
+    #[must_use]
+    pub fn of(seed: u64) -> Self {
         Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15))
     }
 
     /// A number below `bound`.
-    pub(crate) fn below(&mut self, bound: u64) -> u64 {
+    pub fn below(&mut self, bound: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -18,12 +20,12 @@ impl Chance {
     }
 
     /// Whether something happens that happens this often of a hundred times.
-    pub(crate) fn happens(&mut self, percent: u64) -> bool {
+    pub fn happens(&mut self, percent: u64) -> bool {
         self.below(100) < percent
     }
 
     /// One of several.
-    pub(crate) fn one_of<T: Clone>(&mut self, all: &[T]) -> T {
+    pub fn one_of<T: Clone>(&mut self, all: &[T]) -> T {
         let bound = u64::try_from(all.len()).expect("a short list");
         all[usize::try_from(self.below(bound)).expect("below the length")].clone()
     }

@@ -3,19 +3,9 @@
 //! Each seed is lived twice. Both lives must leave the same bytes: every word that was said, every effect at every site,
 //! every record of the state store, the journals among them.
 
-mod chance;
-mod documents;
-mod isolation;
-mod judge;
-mod life;
-mod meddling;
-mod naive;
-mod tally;
-mod town;
-mod world;
-
-use life::live;
-use tally::Tally;
+use backstay_simulation::life::live;
+use backstay_simulation::tally::Tally;
+use backstay_simulation::trial::Trial;
 
 /// What must be seen in the lives of 50 seeds, and how often at the least: a rule that nothing ever touched says nothing.
 const LEAST: [(&str, usize); 31] = [
@@ -53,12 +43,12 @@ const LEAST: [(&str, usize); 31] = [
 ];
 
 /// Lives every seed of a range twice. The ranges are tests of their own so that they run beside each other.
-async fn lives(seeds: std::ops::Range<u64>) {
-    let mut tally = Tally::default();
+fn lives(seeds: std::ops::Range<u64>) {
+    let (mut tally, trial) = (Tally::default(), Trial::plain());
     for seed in seeds {
-        let first = live(seed).await;
-        let second = live(seed).await;
-        assert!(first == second, "seed {seed}: two lives differ: {}", first.difference(&second));
+        let first = live(seed, &trial);
+        let difference = first.difference(&live(seed, &trial));
+        assert!(difference.is_none(), "seed {seed}: two lives differ: {}", difference.unwrap_or_default());
         tally.add(&first.tally);
     }
     for (what, least) in LEAST {
@@ -66,34 +56,12 @@ async fn lives(seeds: std::ops::Range<u64>) {
     }
 }
 
-/// Lives seeds once each, and tells all that went wrong: `BACKSTAY_SEEDS=17..40 cargo nextest run --test simulation some_seeds
-/// --run-ignored only --no-capture`.
-#[tokio::test]
-#[ignore = "for people who look for a cause"]
-async fn some_seeds() {
-    let range = std::env::var("BACKSTAY_SEEDS").expect("BACKSTAY_SEEDS=17..40");
-    let (from, to) = range.split_once("..").expect("two numbers with .. between them");
-    let mut tally = Tally::default();
-    let mut failed = Vec::new();
-    for seed in from.parse().expect("a number")..to.parse::<u64>().expect("a number") {
-        let apart = tokio::task::LocalSet::new();
-        let life = apart.spawn_local(live(seed));
-        apart.await;
-        match life.await {
-            Ok(life) => tally.add(&life.tally),
-            Err(_) => failed.push(seed),
-        }
-    }
-    println!("{tally}");
-    assert!(failed.is_empty(), "{failed:?}");
-}
-
 macro_rules! ranges {
     ($($name:ident: $range:expr;)*) => {
         $(
-            #[tokio::test]
-            async fn $name() {
-                lives($range).await;
+            #[test]
+            fn $name() {
+                lives($range);
             }
         )*
     };

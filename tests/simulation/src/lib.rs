@@ -1,0 +1,27 @@
+//! The whole engine over simulated clouds in virtual time: random fleets, weeks of runs, faults, crashes and meddling, from one
+//! seed, judged from outside.
+//!
+//! Everything runs in one thread. [`scheduler`] draws which of several runners goes on, [`time`] jumps when all of them wait,
+//! [`wires`] carry each call and let it meet a mishap, and [`judge`](life) knows nothing of the planner.
+
+pub mod chance;
+mod documents;
+mod files;
+pub mod house;
+#[cfg(test)]
+mod isolation;
+mod judge;
+pub mod life;
+mod meddling;
+pub mod memory;
+mod naive;
+mod refine;
+pub mod runner;
+pub mod scheduler;
+pub mod tally;
+mod taps;
+pub mod time;
+pub mod town;
+pub mod trial;
+pub mod wires;
+mod world;
