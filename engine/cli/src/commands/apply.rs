@@ -14,12 +14,13 @@ use backstay_core::observed::Observed;
 use backstay_core::plan::{Action, Plan, UnreadablePlan};
 use backstay_core::refresh::{Refreshed, Skipped, refresh};
 use backstay_core::saga::End;
-use backstay_core::verify::verify;
+use backstay_core::verify::verify_with;
 use backstay_report::{change_line, clean};
 use backstay_runtime::apply::{Applied, ChangeEnd, Context, apply};
 use backstay_runtime::baseline;
 use backstay_runtime::file_store::HostKeyDisk;
 use backstay_runtime::keys::SealedBefore;
+use backstay_runtime::threads::Threads;
 use jiff::Timestamp;
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -138,7 +139,7 @@ async fn from_file(path: &Path, global: &Global, host: &Host, screen: &Screen) -
         tell_skipped(skip, screen);
     }
     let skipped = skipped.into_iter().map(|skip| skip.change.cluster).collect();
-    let plan = match verify(plan, &session.desired, &observed) {
+    let plan = match verify_with(&Threads::available(), plan, &session.desired, &observed) {
         Ok(plan) => plan,
         Err(violations) => return stop(Code::Refused, format!("the plan breaks what must always hold:\n{violations}")),
     };
