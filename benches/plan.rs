@@ -1,6 +1,7 @@
 //! How fast a whole fleet is resolved, planned and checked: `benches/run`, by hand.
 //!
-//! Each row is measured in a process of its own, so that its peak memory is its own: `plan --row CLUSTERS POINTS`. What is
+//! Each row is measured in a process of its own, so that its peak memory is its own: `plan --row CLUSTERS POINTS [RUNS]`, which
+//! also measures one size alone, more often, for a profile. What is
 //! measured is pure: observations lie in memory, every seal was checked once, as reading them does; that time is told apart.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a measurement is no product")]
 
@@ -20,7 +21,7 @@ use backstay_core::seal::{Keyring, Place, SealKey};
 use backstay_core::tags::{self, Intent, PartName, PartRole, PointClass, PointKey};
 use backstay_core::time::{Duration, stamp};
 use backstay_core::tombstone::{Tombstone, TombstoneContent};
-use backstay_core::verify::verify;
+use backstay_core::verify::verify_with;
 use backstay_core::workers::map;
 use backstay_runtime::threads::Threads;
 use jiff::Timestamp;
@@ -53,7 +54,8 @@ fn main() {
     let arguments: Vec<String> = std::env::args().collect();
     let numbers: Vec<usize> = arguments.iter().filter_map(|argument| argument.parse().ok()).collect();
     match numbers.as_slice() {
-        [clusters, points] => println!("{}", row(*clusters, *points)),
+        [clusters, points] => println!("{}", row(*clusters, *points, RUNS)),
+        [clusters, points, runs] => println!("{}", row(*clusters, *points, *runs)),
         _ => {
             println!(
                 "| clusters | snapshots | documents | resolve | check all seals once | plan + verify | of it plan | changes | memory |"
@@ -71,11 +73,11 @@ fn main() {
     }
 }
 
-fn row(clusters: usize, points: usize) -> String {
+fn row(clusters: usize, points: usize, runs: usize) -> String {
     let files = documents(clusters);
     let bytes: usize = files.values().map(String::len).sum();
     let sources: SourceTree = files.into_iter().collect();
-    let (resolving, desired) = median(|| {
+    let (resolving, desired) = median(RUNS, || {
         let origin = Origin { commit: None, dirty: false, documents: sources.digest() };
         resolve(&sources, origin).desired.unwrap()
     });
@@ -95,15 +97,15 @@ fn row(clusters: usize, points: usize) -> String {
     }
     let warm = planner::plan_with(&Threads::available(), &declared, &observed, Some(&declared), as_of);
     let changes = warm.changes.len();
-    verify(warm, &declared, &observed).unwrap_or_else(|violations| panic!("{violations}"));
+    verify_with(&Threads::available(), warm, &declared, &observed).unwrap_or_else(|violations| panic!("{violations}"));
     // Peak memory from here on: that of the input, and what a plan adds.
     std::fs::write("/proc/self/clear_refs", "5").unwrap();
     let mut planning = Vec::new();
-    let (both, _) = median(|| {
+    let (both, _) = median(runs, || {
         let started = Instant::now();
         let plan = planner::plan_with(&Threads::available(), &declared, &observed, Some(&declared), as_of);
         planning.push(started.elapsed().as_secs_f64());
-        verify(plan, &declared, &observed).unwrap()
+        verify_with(&Threads::available(), plan, &declared, &observed).unwrap()
     });
     planning.sort_by(f64::total_cmp);
     let snapshots: usize = observed.sites.values().filter_map(Listing::complete).map(|site| site.snapshots.len()).sum();
@@ -112,23 +114,23 @@ fn row(clusters: usize, points: usize) -> String {
         bytes as f64 / 1e6,
         resolving * 1e3,
         both * 1e3,
-        planning[RUNS / 2] * 1e3,
+        planning[runs / 2] * 1e3,
         peak_mib(),
     )
 }
 
 /// The median time of some runs, in seconds, and the last result.
-fn median<T>(mut run: impl FnMut() -> T) -> (f64, T) {
+fn median<T>(runs: usize, mut run: impl FnMut() -> T) -> (f64, T) {
     let mut times = Vec::new();
     let mut last = None;
-    for _ in 0..RUNS {
+    for _ in 0..runs {
         drop(last.take());
         let started = Instant::now();
         last = Some(run());
         times.push(started.elapsed().as_secs_f64());
     }
     times.sort_by(f64::total_cmp);
-    (times[RUNS / 2], last.unwrap())
+    (times[runs / 2], last.unwrap())
 }
 
 fn peak_mib() -> usize {

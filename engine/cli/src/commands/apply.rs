@@ -15,13 +15,14 @@ use backstay_core::observed::Observed;
 use backstay_core::plan::{Action, Change, Plan, UnreadablePlan};
 use backstay_core::refresh::{Refreshed, Skipped, refresh};
 use backstay_core::saga::End;
-use backstay_core::verify::{Violations, verify};
+use backstay_core::verify::{Violations, verify_with};
 use backstay_report::{change_line, clean, plural};
 use backstay_runtime::apply::{Applied, ChangeEnd, Context, apply};
 use backstay_runtime::baseline;
 use backstay_runtime::file_store::HostKeyDisk;
 use backstay_runtime::keys::SealedBefore;
 use backstay_runtime::lease::Terms;
+use backstay_runtime::threads::Threads;
 use jiff::Timestamp;
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -158,7 +159,8 @@ async fn from_file(
         return stop(Code::Stale, because);
     }
     let skipped = skipped.into_iter().map(|skip| skip.change.cluster).collect();
-    let plan = match verify(cut_to(plan, options.role), &session.desired, &observed) {
+    let plan = cut_to(plan, options.role);
+    let plan = match verify_with(&Threads::available(), plan, &session.desired, &observed) {
         Ok(plan) => plan,
         Err(violations) => return stop(Code::Refused, format!("the plan breaks what must always hold:\n{violations}")),
     };
@@ -186,7 +188,8 @@ fn part_of(planned: Planned, role: Option<Role>, session: &Session) -> Result<Pl
         return Ok(planned);
     }
     let Planned { plan, observed, seen } = planned;
-    let plan = verify(cut_to(plan.plan().clone(), role), &session.desired, &observed)?;
+    let plan = cut_to(plan.plan().clone(), role);
+    let plan = verify_with(&Threads::available(), plan, &session.desired, &observed)?;
     Ok(Planned { plan, observed, seen })
 }
 

@@ -10,7 +10,7 @@ use backstay_core::admission::not_to_be_applied;
 use backstay_core::observed::{Observed, Provenance};
 use backstay_core::plan::Plan;
 use backstay_core::planner;
-use backstay_core::verify::{VerifiedPlan, verify};
+use backstay_core::verify::{VerifiedPlan, verify_with};
 use backstay_report::{change_line, plan_json, plan_text, summary_line};
 use backstay_runtime::lease::Epochs;
 use backstay_runtime::threads::Threads;
@@ -65,7 +65,7 @@ pub(crate) async fn make(
     let as_of = session::as_of(asked, &session.desired, &observed)?;
     let baseline = session.baseline(&observed).await;
     let plan = planner::plan_with(&Threads::available(), &session.desired, &observed, baseline.as_ref(), as_of);
-    let plan = verify(plan, &session.desired, &observed).map_err(|violations| {
+    let plan = verify_with(&Threads::available(), plan, &session.desired, &observed).map_err(|violations| {
         anyhow::anyhow!("the plan broke an invariant, and was thrown away. This is a defect of Backstay:\n{violations}")
     })?;
     Ok(Planned { plan, observed, seen })

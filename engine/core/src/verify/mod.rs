@@ -49,6 +49,7 @@ use crate::name::{ClusterUid, SiteName, SnapshotId};
 use crate::observed::Observed;
 use crate::plan::{Action, Change, Plan};
 use crate::share::Share;
+use crate::workers::{self, Alone, Workers};
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::fmt;
@@ -105,7 +106,17 @@ impl std::error::Error for Violations {}
 ///
 /// It is called with the observation that the plan was made from, or with a fresh one after [`crate::refresh::refresh`].
 pub fn verify(plan: Plan, desired: &Desired, observed: &Observed) -> Result<VerifiedPlan, Violations> {
-    let violations = violations(&plan, desired, observed, None);
+    verify_with(&Alone, plan, desired, observed)
+}
+
+/// The same, done by several hands: what one cluster's changes break depends on no other cluster's, and is told in one order.
+pub fn verify_with(
+    workers: &dyn Workers,
+    plan: Plan,
+    desired: &Desired,
+    observed: &Observed,
+) -> Result<VerifiedPlan, Violations> {
+    let violations = violations(workers, &plan, desired, observed, None);
     verified(plan, violations)
 }
 
@@ -116,7 +127,7 @@ pub(crate) fn verify_part(
     observed: &Observed,
     share: &Share,
 ) -> Result<VerifiedPlan, Violations> {
-    let violations = violations(&plan, desired, observed, Some(share));
+    let violations = violations(&Alone, &plan, desired, observed, Some(share));
     verified(plan, violations)
 }
 
@@ -129,27 +140,39 @@ fn verified(plan: Plan, mut violations: Vec<Violation>) -> Result<VerifiedPlan, 
     Err(Violations(violations))
 }
 
-fn violations(plan: &Plan, desired: &Desired, observed: &Observed, share: Option<&Share>) -> Vec<Violation> {
+fn violations(
+    workers: &dyn Workers,
+    plan: &Plan,
+    desired: &Desired,
+    observed: &Observed,
+    share: Option<&Share>,
+) -> Vec<Violation> {
     let facts = Facts::of(plan, desired, observed);
-    let mut violations = Vec::new();
-    for &uid in facts.by_cluster.keys() {
-        let Some(cluster) = desired.clusters.get(uid) else {
-            let what = "it is not declared: what is removed from the fleet is kept".to_owned();
-            violations.push(Violation { invariant: 16, cluster: uid.clone(), what });
-            continue;
-        };
-        let context = Context::of(&facts, cluster);
-        check_places(&context, &mut violations);
-        creates::check(&context, &mut violations);
-        copies::check(&context, &mut violations);
-        repairs::check(&context, &mut violations);
-        locks::check(&context, &mut violations);
-        removals::check(&context, &mut violations);
-    }
+    let uids: Vec<&ClusterUid> = facts.by_cluster.keys().copied().collect();
+    let of_clusters = workers::map(workers, &uids, |uid| of_cluster(&facts, uid));
+    let mut violations: Vec<Violation> = of_clusters.into_iter().flatten().collect();
     copies::check_queues(&facts, &mut violations);
     rates::check(&facts, &mut violations);
     check_distinct(plan, &mut violations);
     blast::check(&facts, share, &mut violations);
+    violations
+}
+
+/// What the changes of one cluster break.
+fn of_cluster<'a>(facts: &'a Facts<'a>, uid: &ClusterUid) -> Vec<Violation> {
+    let mut violations = Vec::new();
+    let Some(cluster) = facts.desired.clusters.get(uid) else {
+        let what = "it is not declared: what is removed from the fleet is kept".to_owned();
+        violations.push(Violation { invariant: 16, cluster: uid.clone(), what });
+        return violations;
+    };
+    let context = Context::of(facts, cluster);
+    check_places(&context, &mut violations);
+    creates::check(&context, &mut violations);
+    copies::check(&context, &mut violations);
+    repairs::check(&context, &mut violations);
+    locks::check(&context, &mut violations);
+    removals::check(&context, &mut violations);
     violations
 }
 

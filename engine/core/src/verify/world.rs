@@ -12,8 +12,8 @@ use crate::plan::{Action, Change, Plan};
 use crate::tags::PointKey;
 use crate::time::Duration;
 use jiff::Timestamp;
-use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::OnceLock;
 
 /// In which a schedule's longest gap is measured.
 pub(super) const GAP_SPAN: Duration = Duration::days(400);
@@ -30,7 +30,7 @@ pub(super) struct Facts<'a> {
     /// The snapshots whose tags the plan changes: their tags may claim anything.
     retagged: BTreeMap<(&'a SiteName, &'a SnapshotId), &'a Snapshot>,
     instances: BTreeMap<&'a SiteName, HashMap<&'a InstanceId, &'a Instance>>,
-    slots: BTreeMap<&'a PolicyName, [OnceCell<Slots<'a>>; 3]>,
+    slots: BTreeMap<&'a PolicyName, [OnceLock<Slots<'a>>; 3]>,
 }
 
 impl<'a> Facts<'a> {
