@@ -5,7 +5,9 @@
 mod again;
 mod clocks;
 mod cluster;
+mod held;
 
+use crate::calls::Calls;
 use crate::events::{Event, Observer};
 use crate::execute::Site;
 use crate::journal::{Entry, Journal};
@@ -13,6 +15,7 @@ use crate::lease::{Epochs, LeaseRecord};
 use crate::seams::{Clock, StateStore, StoreError};
 use crate::sites::Sites;
 use crate::state::State;
+use backstay_core::capabilities::Iaas;
 use backstay_core::model::Desired;
 use backstay_core::name::{ClusterUid, SiteName};
 use backstay_core::observed::{Listing, Observed, Snapshot};
@@ -50,6 +53,13 @@ pub struct Context<'a> {
     pub run: &'a str,
     /// Set when no new call may be started.
     pub cancelled: &'a AtomicBool,
+}
+
+impl<'a> Context<'a> {
+    /// The calls of this run at a site, or why there are none.
+    fn calls(&self, site: &SiteName) -> Result<Calls<'a>, String> {
+        Ok(self.sites.calls(site, self.clock, self.observer)?.of_run(self.run, self.cancelled))
+    }
 }
 
 /// Each cluster's changes, with their places in the plan.
@@ -208,20 +218,20 @@ fn open_sites<'a>(
             return Err(because.clone());
         }
         let key = context.key.ok_or_else(|| "there is no seal key".to_owned())?;
-        let (Ok(capabilities), Some(Listing::Complete(inventory))) =
-            (context.sites.get(name), observed.sites.get(name))
+        let (Ok(calls), Some(Listing::Complete(inventory)), Some(declared)) =
+            (context.calls(name), observed.sites.get(name), context.desired.sites.get(name))
         else {
             return Err(format!("site {name} could not be read"));
         };
         Ok(Site {
-            capabilities,
+            calls,
+            rules: Iaas::of(declared).rules(),
             provider: inventory.provider,
             account: &inventory.account,
             state: State(context.store),
             clock: context.clock,
             key,
             as_of: plan.basis.as_of,
-            cancelled: context.cancelled,
         })
     };
     names.into_iter().map(|name| (name, open(name))).collect()

@@ -6,6 +6,7 @@
 
 pub mod apply;
 pub mod baseline;
+pub mod calls;
 pub mod events;
 mod execute;
 pub mod file_store;

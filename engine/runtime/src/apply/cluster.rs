@@ -1,11 +1,13 @@
 //! One cluster's changes in their order, over all of its places, under its one lease.
 
 use super::again::look_again;
+use super::held::Held;
 use super::{ChangeEnd, Context, Run, source_of};
+use crate::calls::Fence as _;
 use crate::events::Event;
 use crate::execute::{Hands, Touched};
 use crate::journal::Entry;
-use crate::lease::{self, Acquired, Lease};
+use crate::lease::{self, Acquired};
 use crate::seams::StoreError;
 use backstay_core::model::Cluster;
 use backstay_core::name::ClusterUid;
@@ -43,7 +45,7 @@ async fn under_lease(
         let because = format!("cluster {uid} is not declared");
         return Ok(run.all_end(&changes, &ChangeEnd::Saga(End::Stale { because })));
     };
-    let mut lease = match wait_for_lease(context, uid).await {
+    let lease = match wait_for_lease(context, uid).await {
         Ok(Some(Acquired::Held(lease))) => lease,
         Ok(Some(Acquired::HeldByAnother(record))) => return Ok(run.all_end(&changes, &ChangeEnd::LeaseHeld(record))),
         Ok(None) => return Ok(run.all_end(&changes, &ChangeEnd::Cancelled)),
@@ -59,8 +61,9 @@ async fn under_lease(
         let again = look_again(run, cluster, &changes).await;
         blocked.into_iter().zip(again).map(|(blocked, stale)| blocked.or(stale)).collect()
     };
-    let ended = in_order(run, cluster, &mut lease, changes.into_iter().zip(stale).collect()).await;
-    let released = lease.release(context.store).await;
+    let held = Held::new(lease, context);
+    let ended = in_order(run, cluster, &held, changes.into_iter().zip(stale).collect()).await;
+    let released = held.release().await;
     let ended = ended?;
     released.map(|()| ended)
 }
@@ -68,7 +71,7 @@ async fn under_lease(
 async fn in_order(
     run: &Run<'_>,
     cluster: &Cluster,
-    lease: &mut Lease,
+    held: &Held<'_>,
     changes: Vec<((usize, &Change), Option<String>)>,
 ) -> Result<Vec<(usize, ChangeEnd)>, StoreError> {
     let mut ended = Vec::with_capacity(changes.len());
@@ -90,11 +93,11 @@ async fn in_order(
             ended.push(run.ended(index, change, ChangeEnd::Saga(End::Stale { because })));
             continue;
         };
-        let entry = Entry::Change { index, change: Box::new(change.clone()), epoch: lease.epoch() };
+        let entry = Entry::Change { index, change: Box::new(change.clone()), epoch: held.epoch() };
         run.journal.write(entry).await?;
         run.context.observer.on(&Event::ChangeStarted { index, change: change.clone() });
-        let mut hands = Hands::new(site, from, cluster, change, std::mem::take(&mut touched));
-        let end = run_saga(run, lease, &mut hands, index, &change.action).await?;
+        let mut hands = Hands::new(site, from, cluster, change, std::mem::take(&mut touched), held);
+        let end = run_saga(run, held, &mut hands, index, &change.action).await?;
         touched = std::mem::take(&mut hands.touched);
         run.journal.write(Entry::Ended { index, end: end.clone() }).await?;
         point_was_not_made |= matches!(change.action, Action::Create(_)) && end != End::Done;
@@ -121,7 +124,7 @@ async fn wait_for_lease(context: &Context<'_>, uid: &ClusterUid) -> Result<Optio
 /// Drives one saga: intent, call, outcome, until it ends.
 async fn run_saga(
     run: &Run<'_>,
-    lease: &mut Lease,
+    held: &Held<'_>,
     hands: &mut Hands<'_>,
     index: usize,
     action: &Action,
@@ -129,7 +132,7 @@ async fn run_saga(
     let Run { context, journal, .. } = run;
     let (mut saga, mut next) = Saga::begin(action);
     while let Some(effect) = next {
-        let must_end = match lease.guard(context.store, context.clock).await {
+        let must_end = match held.check().await {
             Ok(()) if context.cancelled.load(Ordering::SeqCst) => Some("the run was cancelled".to_owned()),
             Ok(()) => None,
             Err(lost) => Some(lost.to_string()),
