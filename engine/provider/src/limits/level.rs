@@ -94,7 +94,7 @@ impl Level {
         let at = now.as_nanosecond();
         match self {
             Self::Bucket { capacity, interval, full_at } => {
-                *full_at = at.max(*full_at).max(at + i128::from(*capacity) * *interval)
+                *full_at = at.max(*full_at).max(at + i128::from(*capacity) * *interval);
             }
             Self::Window { calls, length, start, used } if *length <= LONG => {
                 *start = at.div_euclid(*length) * *length;
