@@ -5,8 +5,10 @@
 mod again;
 mod clocks;
 mod cluster;
+mod half_made;
 mod held;
 
+use self::half_made::Journals;
 use crate::calls::Calls;
 use crate::events::{Event, Observer};
 use crate::execute::Site;
@@ -130,6 +132,8 @@ struct Run<'a> {
     observed: &'a Observed,
     /// The sites that the plan touches, or why nothing can be done there.
     sites: BTreeMap<&'a SiteName, Result<Site<'a>, String>>,
+    /// What earlier runs left half made.
+    journals: Journals,
 }
 
 impl Run<'_> {
@@ -173,7 +177,7 @@ pub async fn apply(context: &Context<'_>, plan: &VerifiedPlan, observed: &Observ
         let home = context.desired.clusters.get(&change.cluster).map_or(&change.site, |cluster| &cluster.site);
         by_home.entry(home).or_default().entry(&change.cluster).or_default().push((index, change));
     }
-    let run = Run { context, journal: &journal, plan, observed, sites };
+    let run = Run { context, journal: &journal, plan, observed, sites, journals: Journals::of(observed) };
     let work = by_home.into_values().map(|clusters| apply_clusters(&run, clusters));
     let mut applied = Applied::default();
     for ended in futures::future::join_all(work).await {
@@ -231,6 +235,7 @@ fn open_sites<'a>(
             state: State(context.store),
             clock: context.clock,
             key,
+            keyring: &observed.keyring,
             as_of: plan.basis.as_of,
         })
     };

@@ -1,5 +1,6 @@
 //! The hands: one effect of a saga becomes one call. No decision is made here.
 
+mod half_made;
 mod places;
 #[cfg(test)]
 mod tests;
@@ -44,6 +45,8 @@ pub(crate) struct Site<'a> {
     pub(crate) state: State<'a>,
     pub(crate) clock: &'a dyn Clock,
     pub(crate) key: &'a SealKey,
+    /// Every key whose word counts.
+    pub(crate) keyring: &'a Keyring,
     /// The instant of the plan: the site's own time is not before it.
     pub(crate) as_of: Timestamp,
 }
@@ -294,7 +297,10 @@ impl<'a> Hands<'a> {
         let state = self.site.state;
         let at_site = &self.change.site;
         match effect {
-            Effect::CheckTarget { target } => self.check_target(target).await,
+            Effect::CheckTarget { target } => {
+                self.check_target(target).await?;
+                self.check_records(mark, &target.id).await
+            }
             Effect::WriteTombstone { snapshot } => {
                 self.write_tombstone(mark, snapshot).await?;
                 Ok(Event::Done)
@@ -360,14 +366,42 @@ impl<'a> Hands<'a> {
         Ok(Event::Done)
     }
 
-    /// A record that already counts stays. One that does not, because it is forged or somebody took its tag away, is revoked:
-    /// its grace begins anew, or taking the tag away would have protected nothing.
+    /// What the state store says of a point may have changed since the plan, without a run that shows in the lease: a person
+    /// holds it, or takes its mark back (INVARIANTS.md 3, 10).
+    async fn check_records(&self, mark: &MarkPoint, snapshot: &SnapshotId) -> Result<Event, Answer> {
+        let deletes = match self.change.action {
+            Action::Delete(_) => true,
+            Action::Expire(_) => false,
+            Action::Create(_) | Action::Copy(_) | Action::Tag(_) | Action::Lock(_) | Action::Revive(_) => {
+                return Ok(Event::Done);
+            }
+        };
+        if self.site.state.is_held(&self.cluster.uid, mark.point).await? {
+            return Err(stale(format!("point {} is held now", mark.point)));
+        }
+        let counts = !deletes || self.counting_tombstone(snapshot).await?.is_some();
+        if counts { Ok(Event::Done) } else { Err(stale(format!("the tombstone of {snapshot} was revoked"))) }
+    }
+
+    /// The tombstone of a snapshot, where record and tag agree.
+    async fn counting_tombstone(&self, snapshot: &SnapshotId) -> Result<Option<Tombstone>, Answer> {
+        let present = self.site.state.tombstone(&self.change.site, snapshot).await?;
+        let tag = self.seen(snapshot)?.tags.get(tags::EXPIRE);
+        Ok(present.filter(|it| self.is_genuine(it) && tag == Some(&stamp(it.content.at))))
+    }
+
+    /// A record that already counts stays, and so does a genuine one that nobody has seen with its tag yet: a run was cut off
+    /// between the two, and its grace has not begun. Any other one, because it is forged or somebody took its tag away, is
+    /// revoked: its grace begins anew, or taking the tag away would have protected nothing.
     async fn write_tombstone(&self, mark: &MarkPoint, snapshot: &SnapshotId) -> Result<(), Answer> {
         let (state, at_site) = (self.site.state, &self.change.site);
-        let keyring = Keyring::new([self.site.key.public()]);
-        let tag = self.checked.iter().find(|seen| seen.id == *snapshot).and_then(|seen| seen.tags.get(tags::EXPIRE));
+        if self.counting_tombstone(snapshot).await?.is_some() {
+            return Ok(());
+        }
         if let Some(present) = state.tombstone(at_site, snapshot).await? {
-            if present.is_genuine(&keyring) && tag == Some(&stamp(present.content.at)) {
+            let is_ours = self.is_genuine(&present) && self.is_of(mark, &present);
+            let lacks_its_tag = !self.seen(snapshot)?.tags.contains_key(tags::EXPIRE);
+            if is_ours && lacks_its_tag && !state.is_sighted(&present.digest()).await? {
                 return Ok(());
             }
             state.revoke_tombstones(at_site, snapshot, self.site_now()?).await?;
@@ -375,6 +409,18 @@ impl<'a> Hands<'a> {
         let number = state.count_tombstones(at_site, snapshot).await? + 1;
         let tombstone = Tombstone::sign(self.tombstone_of(mark, snapshot, number), self.site.key);
         Ok(state.write_tombstone(&tombstone).await?)
+    }
+
+    /// By any key that counted when the world was looked at, or by the own one, which may be younger.
+    fn is_genuine(&self, tombstone: &Tombstone) -> bool {
+        tombstone.is_genuine(self.site.keyring) || tombstone.is_genuine(&Keyring::new([self.site.key.public()]))
+    }
+
+    /// Whether a tombstone says what this change would write, but for when.
+    fn is_of(&self, mark: &MarkPoint, tombstone: &Tombstone) -> bool {
+        let (said, own) = (&tombstone.content, self.tombstone_of(mark, &tombstone.content.snapshot, 0));
+        (&said.site, &said.cluster, said.point, said.grace, said.cause)
+            == (&own.site, &own.cluster, own.point, own.grace, own.cause)
     }
 
     fn tombstone_of(&self, mark: &MarkPoint, snapshot: &SnapshotId, number: u32) -> TombstoneContent {

@@ -1,11 +1,12 @@
 //! One cluster's changes in their order, over all of its places, under its one lease.
 
 use super::again::look_again;
+use super::half_made::HalfMade;
 use super::held::Held;
 use super::{ChangeEnd, Context, Run, source_of};
 use crate::calls::Fence as _;
 use crate::events::Event;
-use crate::execute::{Hands, Touched};
+use crate::execute::{Hands, Site, Touched};
 use crate::journal::Entry;
 use crate::lease::{self, Acquired};
 use crate::seams::StoreError;
@@ -93,12 +94,24 @@ async fn in_order(
             ended.push(run.ended(index, change, ChangeEnd::Saga(End::Stale { because })));
             continue;
         };
-        let entry = Entry::Change { index, change: Box::new(change.clone()), epoch: held.epoch() };
-        run.journal.write(entry).await?;
         run.context.observer.on(&Event::ChangeStarted { index, change: change.clone() });
-        let mut hands = Hands::new(site, from, cluster, change, std::mem::take(&mut touched), held);
-        let end = run_saga(run, held, &mut hands, index, &change.action).await?;
-        touched = std::mem::take(&mut hands.touched);
+        let half = run.journals.half_made(run.context, change).await?;
+        let end = match half {
+            Some(half) => take_up(run, cluster, site, held, index, half).await?,
+            None => None,
+        };
+        let end = match end {
+            Some(end) => end,
+            None => {
+                let entry = Entry::Change { index, change: Box::new(change.clone()), epoch: held.epoch() };
+                run.journal.write(entry).await?;
+                let mut hands = Hands::new(site, from, cluster, change, std::mem::take(&mut touched), held);
+                let (saga, first) = Saga::begin(&change.action);
+                let end = run_saga(run, held, &mut hands, index, saga, first).await?;
+                touched = std::mem::take(&mut hands.touched);
+                end
+            }
+        };
         run.journal.write(Entry::Ended { index, end: end.clone() }).await?;
         point_was_not_made |= matches!(change.action, Action::Create(_)) && end != End::Done;
         ended.push(run.ended(index, change, ChangeEnd::Saga(end)));
@@ -121,16 +134,43 @@ async fn wait_for_lease(context: &Context<'_>, uid: &ClusterUid) -> Result<Optio
     Ok(None)
 }
 
+/// Goes on with a point that an earlier run left half made, in place of the one that the plan would make; `None` where that is
+/// not proven to be a point, or where the plan has other work to do on what is left of it.
+async fn take_up(
+    run: &Run<'_>,
+    cluster: &Cluster,
+    site: &Site<'_>,
+    held: &Held<'_>,
+    index: usize,
+    half: HalfMade,
+) -> Result<Option<End>, StoreError> {
+    let HalfMade { change, saga, next } = half;
+    let Action::Create(create) = &change.action else { return Ok(None) };
+    let snapshots = &saga.facts().snapshots;
+    let mut relied_on = run.plan.changes.iter().flat_map(|change| change.action.relies_on());
+    if relied_on.any(|expected| snapshots.iter().any(|snapshot| snapshot.id == expected.id)) {
+        return Ok(None);
+    }
+    let mut hands = Hands::new(site, None, cluster, &change, Touched::new(), held);
+    if let Err(because) = hands.take_over(create, saga.facts()).await {
+        tracing::info!(point = %create.point, %because, "a half-made point is not gone on with");
+        return Ok(None);
+    }
+    let entry = Entry::Change { index, change: Box::new(change.clone()), epoch: held.epoch() };
+    run.journal.write(entry).await?;
+    run_saga(run, held, &mut hands, index, saga, Some(next)).await.map(Some)
+}
+
 /// Drives one saga: intent, call, outcome, until it ends.
 async fn run_saga(
     run: &Run<'_>,
     held: &Held<'_>,
     hands: &mut Hands<'_>,
     index: usize,
-    action: &Action,
+    mut saga: Saga,
+    mut next: Option<saga::Effect>,
 ) -> Result<End, StoreError> {
     let Run { context, journal, .. } = run;
-    let (mut saga, mut next) = Saga::begin(action);
     while let Some(effect) = next {
         let must_end = match held.check().await {
             Ok(()) if context.cancelled.load(Ordering::SeqCst) => Some("the run was cancelled".to_owned()),

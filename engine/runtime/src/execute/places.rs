@@ -6,7 +6,7 @@ use backstay_core::lsn::WalRange;
 use backstay_core::observed::{Readiness, Snapshot};
 use backstay_core::plan::{CopyPoint, ExpectedSnapshot, LockPoint, Retagged, TagPoint};
 use backstay_core::saga::{Effect, Event};
-use backstay_core::tags;
+use backstay_core::tags::{self, PointKey};
 use backstay_provider::{CopySnapshot, PointFileId, PointFiles, ProviderError};
 
 /// The WAL segment sizes that PostgreSQL knows, in bytes.
@@ -82,7 +82,7 @@ impl Hands<'_> {
         };
         let id =
             |name: &str| PointFileId { cluster: self.cluster.uid.clone(), point: copy.point, name: name.to_owned() };
-        let mut names = self.wal_files(from.as_ref(), copy, wal).await?;
+        let mut names = self.wal_files(from.as_ref(), copy.point, wal).await?;
         if wal.timeline.0 > 1 {
             names.push(format!("wal/{:08X}.history", wal.timeline.0));
         }
@@ -100,13 +100,18 @@ impl Hands<'_> {
     /// The segments that the point needs, by the server's segment size: the smallest for which every one of them is there.
     ///
     /// No larger size than the true one is found first, since the true one fits. A smaller one needs a segment after the last.
-    async fn wal_files(&self, from: &dyn PointFiles, copy: &CopyPoint, wal: WalRange) -> Result<Vec<String>, Answer> {
+    pub(super) async fn wal_files(
+        &self,
+        from: &dyn PointFiles,
+        point: PointKey,
+        wal: WalRange,
+    ) -> Result<Vec<String>, Answer> {
         for power in SEGMENT_SIZES {
             let names: Vec<String> = wal.segments(1 << power).into_iter().map(|name| format!("wal/{name}")).collect();
             // From the last: a size that is too small fails there.
             let mut is_whole = true;
             for name in names.iter().rev() {
-                let id = PointFileId { cluster: self.cluster.uid.clone(), point: copy.point, name: name.clone() };
+                let id = PointFileId { cluster: self.cluster.uid.clone(), point, name: name.clone() };
                 is_whole = from.get(&id).await?.is_some();
                 if !is_whole {
                     break;
@@ -116,7 +121,7 @@ impl Hands<'_> {
                 return Ok(names);
             }
         }
-        Err(fail(format!("the WAL of point {} is not beside it at {}", copy.point, copy.from)))
+        Err(fail(format!("the WAL of point {point} is not beside it")))
     }
 
     pub(super) async fn retag(&mut self, tag: &TagPoint, effect: &Effect) -> Result<Event, Answer> {

@@ -210,7 +210,7 @@ impl World {
         let (store, cancelled, key) = (FileStore::new(directory.path().to_owned()), AtomicBool::new(false), key());
         let (eu, us) = (self.capabilities(&self.eu), self.capabilities(&self.us));
         let (eu_account, us_account) = (account("eu-account"), account("us-account"));
-        let limits = Limits::without_budgets();
+        let (limits, keyring) = (Limits::without_budgets(), Keyring::new([key.public()]));
         let (eu_name, us_name) = (SiteName::new("eu").unwrap(), SiteName::new("us").unwrap());
         let place = |name, capabilities, account| Site {
             calls: Calls::new(name, capabilities, &limits, &Noon, &Silent).of_run("run-1", &cancelled),
@@ -220,6 +220,7 @@ impl World {
             state: State(&store),
             clock: &Noon,
             key: &key,
+            keyring: &keyring,
             as_of: at("2026-11-23T12:00:00Z"),
         };
         let (from, to, cluster) = (place(&eu_name, &eu, &eu_account), place(&us_name, &us, &us_account), cluster());
