@@ -8,7 +8,7 @@ use backstay_runtime::apply::ChangeEnd;
 use backstay_runtime::events::{Event, Observer};
 use backstay_runtime::lease::LeaseRecord;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 pub(crate) struct Progress<'a> {
@@ -102,6 +102,12 @@ impl<'a> Progress<'a> {
             Event::Settling { left } => {
                 ("info", "apply_progress", format!("{left} snapshots are not ready yet"), json!({ "left": left }))
             }
+            Event::Throttled { site, class, wait } => (
+                "warn",
+                "throttled",
+                format!("{site}: {class} waits {}s", seconds(*wait)),
+                json!({ "site": site, "class": class.as_str(), "seconds": seconds(*wait) }),
+            ),
             Event::ClockMoved { site, to } => {
                 ("info", "apply_progress", format!("{site}: the clock is {to}"), json!({ "site": site, "clock": to }))
             }
@@ -115,6 +121,11 @@ pub(crate) fn held(lease: &LeaseRecord) -> String {
     let holder = clean(lease.holder.as_deref().unwrap_or("another run"));
     let until = second(lease.until());
     format!("run {holder} holds the lease until {until}: wait with -lease-timeout=11m, or come back then")
+}
+
+/// A length in whole seconds, rounded up.
+fn seconds(length: SignedDuration) -> i64 {
+    length.as_secs() + i64::from(length.subsec_nanos() > 0)
 }
 
 fn second(instant: Timestamp) -> Timestamp {
@@ -134,6 +145,7 @@ impl Observer for Progress<'_> {
             Event::ChangeStarted { change, .. } => self.say(change.name.as_str()),
             Event::ChangeEnded { change, end, .. } => self.ended(change, end),
             Event::Settling { left } => self.say(&format!("{left} snapshots are not ready yet")),
+            Event::Throttled { site, class, wait } => self.say(&format!("{site}: {class} waits {}s", seconds(*wait))),
             Event::ClockMoved { .. } => {}
         }
     }

@@ -21,8 +21,6 @@ pub(crate) struct Screen {
     /// Whether progress may be drawn.
     pub(crate) draws: bool,
     pub(crate) can_ask: bool,
-    /// Who runs this, where the environment says so.
-    pub(crate) user: Option<String>,
 }
 
 struct Streams {
@@ -62,7 +60,6 @@ impl Screen {
             err_paint: Paint::Plain,
             draws: false,
             can_ask: false,
-            user: None,
             streams: Streams::of(io),
         }
     }
@@ -80,7 +77,6 @@ impl Screen {
             out_paint: paint(io.out_is_terminal),
             err_paint: paint(io.err_is_terminal),
             draws: io.err_is_terminal && !global.json && !is_dumb,
-            user: io.environment.get("USER").filter(|user| !user.is_empty()).cloned(),
             can_ask: global.input && io.input_is_terminal && !global.json,
             streams: Streams::of(io),
         };

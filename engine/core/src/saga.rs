@@ -3,6 +3,10 @@
 //! The executor interprets the [`Effect`]s and answers each with one [`Event`]; it has no choices left. Intent is journalled
 //! before a call and its outcome after, so a run that was cut short shows where. Every illegal answer is an error.
 
+mod resume;
+
+pub use resume::take_up;
+
 use crate::lsn::WalRange;
 use crate::model::ConsistencyWanted;
 use crate::name::{SnapshotId, SystemId};

@@ -9,6 +9,7 @@
 
 pub mod conformance;
 mod error;
+pub mod limits;
 mod traits;
 
 pub use error::{ErrorClass, ProviderError};

@@ -5,7 +5,11 @@
 mod again;
 mod clocks;
 mod cluster;
+mod half_made;
+pub(crate) mod held;
 
+use self::half_made::Journals;
+use crate::calls::Calls;
 use crate::events::{Event, Observer};
 use crate::execute::Site;
 use crate::journal::{Entry, Journal};
@@ -13,6 +17,7 @@ use crate::lease::{Epochs, LeaseRecord, Terms};
 use crate::seams::{Clock, StateStore, StoreError};
 use crate::sites::Sites;
 use crate::state::State;
+use backstay_core::capabilities::Iaas;
 use backstay_core::model::Desired;
 use backstay_core::name::{ClusterUid, SiteName};
 use backstay_core::observed::{Listing, Observed, Snapshot};
@@ -54,6 +59,13 @@ pub struct Context<'a> {
     pub run: &'a str,
     /// Set when no new call may be started.
     pub cancelled: &'a AtomicBool,
+}
+
+impl<'a> Context<'a> {
+    /// The calls of this run at a site, or why there are none.
+    fn calls(&self, site: &SiteName) -> Result<Calls<'a>, String> {
+        Ok(self.sites.calls(site, self.clock, self.observer)?.of_run(self.run, self.cancelled))
+    }
 }
 
 /// Each cluster's changes, with their places in the plan.
@@ -124,6 +136,8 @@ struct Run<'a> {
     observed: &'a Observed,
     /// The sites that the plan touches, or why nothing can be done there.
     sites: BTreeMap<&'a SiteName, Result<Site<'a>, String>>,
+    /// What earlier runs left half made.
+    journals: Journals,
 }
 
 impl Run<'_> {
@@ -169,7 +183,7 @@ pub async fn apply(context: &Context<'_>, plan: &VerifiedPlan, observed: &Observ
         let home = context.desired.clusters.get(&change.cluster).map_or(&change.site, |cluster| &cluster.site);
         by_home.entry(home).or_default().entry(&change.cluster).or_default().push((index, change));
     }
-    let run = Run { context, journal: &journal, plan, observed, sites };
+    let run = Run { context, journal: &journal, plan, observed, sites, journals: Journals::of(observed) };
     let work = by_home.into_values().map(|clusters| apply_clusters(&run, clusters));
     let mut applied = Applied::default();
     for ended in futures::future::join_all(work).await {
@@ -214,21 +228,22 @@ fn open_sites<'a>(
             return Err(because.clone());
         }
         let key = context.key.ok_or_else(|| "there is no seal key".to_owned())?;
-        let (Ok(capabilities), Some(Listing::Complete(inventory))) =
-            (context.sites.get(name), observed.sites.get(name))
+        let (Ok(calls), Some(Listing::Complete(inventory)), Some(declared)) =
+            (context.calls(name), observed.sites.get(name), context.desired.sites.get(name))
         else {
             return Err(format!("site {name} could not be read"));
         };
         Ok(Site {
-            capabilities,
+            calls,
+            rules: Iaas::of(declared).rules(),
             provider: inventory.provider,
             account: &inventory.account,
             state: State(context.store),
             clock: context.clock,
             key,
+            keyring: &observed.keyring,
             as_of: plan.basis.as_of,
             sights: context.sights,
-            cancelled: context.cancelled,
         })
     };
     names.into_iter().map(|name| (name, open(name))).collect()

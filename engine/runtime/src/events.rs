@@ -1,6 +1,7 @@
 //! What a run tells while it runs. The command line draws it; machines get it as JSON lines.
 
 use crate::apply::ChangeEnd;
+use backstay_core::capabilities::CallClass;
 use backstay_core::name::SiteName;
 use backstay_core::plan::Change;
 
@@ -45,6 +46,15 @@ pub enum Event {
     Settling {
         /// How many snapshots are not ready yet.
         left: usize,
+    },
+    /// A call waits: the site refused it for now, or its budget is used up.
+    Throttled {
+        /// Which site.
+        site: SiteName,
+        /// What kind of call.
+        class: CallClass,
+        /// For how long.
+        wait: jiff::SignedDuration,
     },
     /// A made-up clock moved.
     ClockMoved {

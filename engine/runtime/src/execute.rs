@@ -1,16 +1,19 @@
 //! The hands: one effect of a saga becomes one call. No decision is made here.
 
+mod half_made;
 mod places;
 #[cfg(test)]
 mod tests;
+mod unknown;
 
-use crate::holds;
+use crate::calls::{CallError, Calls, Fence};
 use crate::seams::{Clock, StoreError};
 use crate::state::State;
+use backstay_core::capabilities::Rules;
 use backstay_core::lsn::segment_name;
 use backstay_core::model::{Cluster, ProviderKind};
 use backstay_core::name::{AccountId, SiteName, SnapshotId};
-use backstay_core::observed::{Generation, RecentDelete, Snapshot};
+use backstay_core::observed::{Generation, Readiness, RecentDelete, Snapshot};
 use backstay_core::plan::{Action, Change, CreatePoint, ExpectedSnapshot, MarkPoint, PlannedPart};
 use backstay_core::saga::{CutSnapshot, Effect, Event, PointFacts};
 use backstay_core::seal::{Keyring, Place, SealKey};
@@ -18,11 +21,10 @@ use backstay_core::tags::{self, Tags};
 use backstay_core::time::stamp;
 use backstay_core::tombstone::{Tombstone, TombstoneContent};
 use backstay_provider::{
-    BackupEnd, BackupSession, Capabilities, CreateSnapshot, Description, ErrorClass, PointFileId, ProviderError,
+    BackupEnd, BackupSession, CreateSnapshot, Description, ErrorClass, PointFileId, ProviderError,
 };
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// How often an instant that is not fixed yet is asked for again.
 const POLL: SignedDuration = SignedDuration::from_secs(2);
@@ -35,18 +37,20 @@ const VIRTUAL_STEP: SignedDuration = SignedDuration::from_secs(15);
 
 /// What all changes of one site share.
 pub(crate) struct Site<'a> {
-    pub(crate) capabilities: &'a Capabilities,
+    pub(crate) calls: Calls<'a>,
+    /// The rules of its kind.
+    pub(crate) rules: &'static Rules,
     pub(crate) provider: ProviderKind,
     pub(crate) account: &'a AccountId,
     pub(crate) state: State<'a>,
     pub(crate) clock: &'a dyn Clock,
     pub(crate) key: &'a SealKey,
+    /// Every key whose word counts.
+    pub(crate) keyring: &'a Keyring,
     /// The instant of the plan: the site's own time is not before it.
     pub(crate) as_of: Timestamp,
     /// Whether this runner's sightings of tombstones count.
     pub(crate) sights: bool,
-    /// Set when nothing more is waited for.
-    pub(crate) cancelled: &'a AtomicBool,
 }
 
 /// What this run itself made of snapshots since the plan saw them: a lock may follow a mended tag.
@@ -55,8 +59,10 @@ pub(crate) type Touched = BTreeMap<(SiteName, SnapshotId), Generation>;
 /// One change in the executor's hands.
 pub(crate) struct Hands<'a> {
     pub(crate) site: &'a Site<'a>,
-    /// Where a copy comes from.
-    from: Option<&'a Site<'a>>,
+    /// The site's calls behind the cluster's fence.
+    calls: Calls<'a>,
+    /// The same of the site that a copy comes from.
+    from: Option<Calls<'a>>,
     pub(crate) touched: Touched,
     pub(crate) cluster: &'a Cluster,
     pub(crate) change: &'a Change,
@@ -91,6 +97,15 @@ impl From<ProviderError> for Answer {
     }
 }
 
+impl From<CallError> for Answer {
+    fn from(error: CallError) -> Self {
+        match error {
+            CallError::Refused(error) => error.into(),
+            CallError::NotSent(because) => fail(because),
+        }
+    }
+}
+
 /// An event that ends an effect early.
 struct Answer(Event);
 
@@ -109,9 +124,11 @@ impl<'a> Hands<'a> {
         cluster: &'a Cluster,
         change: &'a Change,
         touched: Touched,
+        fence: &'a dyn Fence,
     ) -> Self {
+        let (calls, from) = (site.calls.behind(fence), from.map(|from| from.calls.behind(fence)));
         let (created, checked) = (Vec::new(), Vec::new());
-        Self { site, from, touched, cluster, change, session: None, backup: None, created, checked }
+        Self { site, calls, from, touched, cluster, change, session: None, backup: None, created, checked }
     }
 
     /// Makes the call, and says what came of it.
@@ -168,7 +185,7 @@ impl<'a> Hands<'a> {
     /// A snapshot with one of our intents means that another run has begun this attempt.
     async fn look_for_attempt(&self, create: &CreatePoint) -> Result<Event, Answer> {
         for part in &create.parts {
-            let found = self.site.capabilities.inventory.by_intent(&part.intent).await?;
+            let found = self.calls.by_intent(&part.intent).await?;
             if !found.is_empty() {
                 return Err(stale(format!("attempt {} was begun by another run", create.point)));
             }
@@ -177,7 +194,7 @@ impl<'a> Hands<'a> {
     }
 
     async fn begin_backup(&mut self, create: &CreatePoint) -> Result<Event, Answer> {
-        let databases = self.site.capabilities.databases.as_ref();
+        let databases = self.calls.capabilities().databases.as_ref();
         let databases = databases.ok_or_else(|| fail("this site's servers cannot be reached"))?;
         let address = self.cluster.nodes.iter().find(|node| node.name == create.node).and_then(|n| n.postgres.as_ref());
         let label = format!("backstay {} {}", self.cluster.uid, create.point);
@@ -190,12 +207,7 @@ impl<'a> Hands<'a> {
     async fn cut(&mut self, create: &CreatePoint, parts: &[usize]) -> Result<Event, Answer> {
         let chosen: Vec<&PlannedPart> = parts.iter().filter_map(|part| create.parts.get(*part)).collect();
         let orders: Vec<CreateSnapshot> = chosen.iter().map(|part| self.order(create, part)).collect();
-        let store = &self.site.capabilities.store;
-        let made = match orders.as_slice() {
-            [order] => vec![store.create(order).await?],
-            orders => store.create_group(orders).await?,
-        };
-        let snapshots: Vec<Snapshot> = made.into_iter().map(backstay_provider::Created::snapshot).collect();
+        let snapshots = self.cut_for_sure(&orders).await?;
         let answer = snapshots.iter().map(cut_of).collect();
         self.created.extend(snapshots);
         Ok(Event::Snapshots { snapshots: answer })
@@ -213,38 +225,37 @@ impl<'a> Hands<'a> {
 
     async fn await_cut(&mut self, ids: &[SnapshotId]) -> Result<Event, Answer> {
         let started = self.site.clock.now();
+        let since = |started| self.site.clock.now().duration_since(started);
+        let horizon = self.site.rules.consistency_horizon.signed();
+        // A made-up clock stands still, and with it the snapshot, until somebody moves it.
+        let step = if self.calls.capabilities().clock.is_some() { VIRTUAL_STEP } else { POLL };
         let mut moved = SignedDuration::ZERO;
         loop {
             let mut now = Vec::new();
             for id in ids {
-                match self.site.capabilities.inventory.describe(id).await? {
+                match self.calls.describe(id).await? {
                     Description::Present(snapshot) => now.push(cut_of(&snapshot)),
+                    // A site may not show yet what it has just made.
+                    Description::Absent if moved.max(since(started)) < horizon => {
+                        let created = self.site_now()?;
+                        now.push(CutSnapshot { id: id.clone(), created, readiness: Readiness::Creating });
+                    }
                     Description::Absent => return Err(fail(format!("snapshot {id} vanished while it was made"))),
                 }
             }
-            if now.iter().all(|snapshot| snapshot.readiness != backstay_core::observed::Readiness::Creating) {
+            if now.iter().all(|snapshot| snapshot.readiness != Readiness::Creating) {
                 return Ok(Event::Snapshots { snapshots: now });
             }
-            if self.site.cancelled.load(Ordering::SeqCst) {
-                return Err(fail("the run was cancelled before the snapshot's instant was fixed"));
-            }
-            if moved.max(self.site.clock.now().duration_since(started)) > CUT_DEADLINE {
+            if moved.max(since(started)) > CUT_DEADLINE {
                 return Err(fail("the snapshot's instant was not fixed in 30 minutes"));
             }
-            match &self.site.capabilities.clock {
-                // It stands still, and with it the snapshot, until somebody moves it.
-                Some(clock) => {
-                    clock.advance_to(clock.now()? + VIRTUAL_STEP)?;
-                    moved += VIRTUAL_STEP;
-                }
-                None => self.site.clock.sleep(POLL).await,
-            }
+            moved += self.calls.wait(step).await?;
         }
     }
 
     /// Label, map and every segment from start to end, durable before the point counts.
     async fn keep_files(&mut self, create: &CreatePoint) -> Result<Event, Answer> {
-        let files = self.site.capabilities.point_files.as_ref();
+        let files = self.calls.capabilities().point_files.as_ref();
         let files = files.ok_or_else(|| fail("this site keeps no files beside a point, and there is no archive"))?;
         let (Some(backup), Some(session)) = (&self.backup, &mut self.session) else {
             return Err(fail("the backup has not stopped"));
@@ -280,23 +291,26 @@ impl<'a> Hands<'a> {
         let place = Place { provider: self.site.provider, account: self.site.account };
         let mut added: Tags = known;
         added.extend(self.site.key.seal(&place, &sealed));
-        self.site.capabilities.store.tag(&snapshot.id, &added).await?;
+        self.tag_for_sure(snapshot, &added).await?;
         Ok(Event::Done)
     }
 
     /// A person may have placed a hold since the plan; its record counts at once.
     async fn must_not_be_held(&self, mark: &MarkPoint) -> Result<(), Answer> {
-        if holds::is_held(self.site.state.0, &self.cluster.uid, mark.point).await? {
+        if self.site.state.is_held(&self.cluster.uid, mark.point).await? {
             return Err(stale(format!("point {} is held now", mark.point)));
         }
         Ok(())
     }
 
     async fn mark(&mut self, mark: &MarkPoint, effect: &Effect) -> Result<Event, Answer> {
-        let Site { capabilities, state, .. } = self.site;
+        let state = self.site.state;
         let at_site = &self.change.site;
         match effect {
-            Effect::CheckTarget { target } => self.check_target(target).await,
+            Effect::CheckTarget { target } => {
+                self.check_target(target).await?;
+                self.check_records(mark, &target.id).await
+            }
             Effect::WriteTombstone { snapshot } => {
                 self.must_not_be_held(mark).await?;
                 self.write_tombstone(mark, snapshot).await?;
@@ -305,7 +319,7 @@ impl<'a> Hands<'a> {
             Effect::TagTombstone { snapshot } => {
                 let tombstone = self.tombstone(snapshot).await?;
                 let tag = [(tags::EXPIRE.to_owned(), stamp(tombstone.content.at))].into_iter().collect();
-                capabilities.store.tag(snapshot, &tag).await?;
+                self.tag_for_sure(self.seen(snapshot)?, &tag).await?;
                 Ok(Event::Done)
             }
             Effect::SightTombstone { snapshot } => {
@@ -320,7 +334,7 @@ impl<'a> Hands<'a> {
                 Ok(Event::Done)
             }
             Effect::UntagTombstone { snapshot } => {
-                capabilities.store.untag(snapshot, &[tags::EXPIRE]).await?;
+                self.untag_for_sure(self.seen(snapshot)?, tags::EXPIRE).await?;
                 Ok(Event::Done)
             }
             Effect::CountDelete => {
@@ -332,11 +346,11 @@ impl<'a> Hands<'a> {
             }
             Effect::Delete { target } => {
                 self.must_not_be_held(mark).await?;
-                capabilities.sweeper.delete(&target.id, &target.disk, &target.generation).await?;
+                self.delete_for_sure(target).await?;
                 Ok(Event::Done)
             }
             Effect::RemoveFiles => {
-                if let Some(files) = &capabilities.point_files {
+                if let Some(files) = &self.calls.capabilities().point_files {
                     files.remove(&self.cluster.uid, mark.point).await?;
                 }
                 Ok(Event::Done)
@@ -361,19 +375,45 @@ impl<'a> Hands<'a> {
     async fn check_target(&mut self, target: &ExpectedSnapshot) -> Result<Event, Answer> {
         // A hold that was mirrored by this very run is no change behind its back.
         let own = self.touched.get(&(self.change.site.clone(), target.id.clone()));
-        let now = read_as_planned(self.site, target, own).await?;
+        let now = read_as_planned(&self.calls, target, own).await?;
         self.checked.push(now);
         Ok(Event::Done)
     }
 
-    /// A record that already counts stays. One that does not, because it is forged or somebody took its tag away, is revoked:
-    /// its grace begins anew, or taking the tag away would have protected nothing.
+    /// What the state store says of a point may have changed since the plan, without a run that shows in the lease: a person
+    /// holds it, or takes its mark back (INVARIANTS.md 3, 10).
+    async fn check_records(&self, mark: &MarkPoint, snapshot: &SnapshotId) -> Result<Event, Answer> {
+        let deletes = match self.change.action {
+            Action::Delete(_) => true,
+            Action::Expire(_) => false,
+            Action::Create(_) | Action::Copy(_) | Action::Tag(_) | Action::Lock(_) | Action::Revive(_) => {
+                return Ok(Event::Done);
+            }
+        };
+        self.must_not_be_held(mark).await?;
+        let counts = !deletes || self.counting_tombstone(snapshot).await?.is_some();
+        if counts { Ok(Event::Done) } else { Err(stale(format!("the tombstone of {snapshot} was revoked"))) }
+    }
+
+    /// The tombstone of a snapshot, where record and tag agree.
+    async fn counting_tombstone(&self, snapshot: &SnapshotId) -> Result<Option<Tombstone>, Answer> {
+        let present = self.site.state.tombstone(&self.change.site, snapshot).await?;
+        let tag = self.seen(snapshot)?.tags.get(tags::EXPIRE);
+        Ok(present.filter(|it| self.is_genuine(it) && tag == Some(&stamp(it.content.at))))
+    }
+
+    /// A record that already counts stays, and so does a genuine one that nobody has seen with its tag yet: a run was cut off
+    /// between the two, and its grace has not begun. Any other one, because it is forged or somebody took its tag away, is
+    /// revoked: its grace begins anew, or taking the tag away would have protected nothing.
     async fn write_tombstone(&self, mark: &MarkPoint, snapshot: &SnapshotId) -> Result<(), Answer> {
         let (state, at_site) = (self.site.state, &self.change.site);
-        let keyring = Keyring::new([self.site.key.public()]);
-        let tag = self.checked.iter().find(|seen| seen.id == *snapshot).and_then(|seen| seen.tags.get(tags::EXPIRE));
+        if self.counting_tombstone(snapshot).await?.is_some() {
+            return Ok(());
+        }
         if let Some(present) = state.tombstone(at_site, snapshot).await? {
-            if present.is_genuine(&keyring) && tag == Some(&stamp(present.content.at)) {
+            let is_ours = self.is_genuine(&present) && self.is_of(mark, &present);
+            let lacks_its_tag = !self.seen(snapshot)?.tags.contains_key(tags::EXPIRE);
+            if is_ours && lacks_its_tag && !state.is_sighted(&present.digest()).await? {
                 return Ok(());
             }
             state.revoke_tombstones(at_site, snapshot, self.site_now()?).await?;
@@ -381,6 +421,18 @@ impl<'a> Hands<'a> {
         let number = state.count_tombstones(at_site, snapshot).await? + 1;
         let tombstone = Tombstone::sign(self.tombstone_of(mark, snapshot, number), self.site.key);
         Ok(state.write_tombstone(&tombstone).await?)
+    }
+
+    /// By any key that counted when the world was looked at, or by the own one, which may be younger.
+    fn is_genuine(&self, tombstone: &Tombstone) -> bool {
+        tombstone.is_genuine(self.site.keyring) || tombstone.is_genuine(&Keyring::new([self.site.key.public()]))
+    }
+
+    /// Whether a tombstone says what this change would write, but for when.
+    fn is_of(&self, mark: &MarkPoint, tombstone: &Tombstone) -> bool {
+        let (said, own) = (&tombstone.content, self.tombstone_of(mark, &tombstone.content.snapshot, 0));
+        (&said.site, &said.cluster, said.point, said.grace, said.cause)
+            == (&own.site, &own.cluster, own.point, own.grace, own.cause)
     }
 
     fn tombstone_of(&self, mark: &MarkPoint, snapshot: &SnapshotId, number: u32) -> TombstoneContent {
@@ -405,20 +457,17 @@ impl<'a> Hands<'a> {
 
     /// The site's time: its own clock where that is ours, else the host's.
     fn site_now(&self) -> Result<Timestamp, Answer> {
-        match &self.site.capabilities.clock {
-            Some(clock) => clock.now().map_err(Answer::from),
-            None => Ok(self.site.clock.now()),
-        }
+        Ok(self.calls.now()?)
     }
 }
 
 /// Reads a snapshot again: it must be as the plan saw it, or as this run itself left it.
 async fn read_as_planned(
-    site: &Site<'_>,
+    calls: &Calls<'_>,
     target: &ExpectedSnapshot,
     own: Option<&Generation>,
 ) -> Result<Snapshot, Answer> {
-    match site.capabilities.inventory.describe(&target.id).await? {
+    match calls.describe(&target.id).await? {
         Description::Absent => Err(stale(format!("snapshot {} is gone", target.id))),
         Description::Present(now) => {
             let generation = now.generation();

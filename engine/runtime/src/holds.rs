@@ -8,6 +8,9 @@
 //! releases/<cluster>/<point>.<instant>  create-only: the same of the release
 //! ```
 
+use crate::apply::held::Held;
+use crate::calls::Fence as _;
+use crate::events::Silent;
 use crate::journal::{Entry, Journal};
 use crate::lease::{self, Acquired, Epochs, LeaseRecord, Terms};
 use crate::seams::{Clock, StateStore, StoreError};
@@ -19,7 +22,7 @@ use backstay_core::tags::{self, PointKey};
 use backstay_core::time::stamp;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
 /// Who placed or released a hold, when, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,11 +39,6 @@ pub struct HoldRecord {
 
 fn key(cluster: &ClusterUid, point: PointKey) -> String {
     format!("holds/{cluster}/{point}")
-}
-
-/// Whether a record holds a point now.
-pub(crate) async fn is_held(store: &dyn StateStore, cluster: &ClusterUid, point: PointKey) -> Result<bool, StoreError> {
-    Ok(store.get(&key(cluster, point)).await?.is_some())
 }
 
 /// Places a hold, and says whether it is new. An earlier one stays as it is.
@@ -126,43 +124,40 @@ impl Release<'_> {
         tagged: &[(&SiteName, &SnapshotId)],
         release: &HoldRecord,
     ) -> Result<Released, StoreError> {
-        let mut lease =
-            match lease::acquire(self.store, self.clock, self.terms, cluster, self.run, "hold -release").await? {
-                Acquired::Held(lease) => lease,
-                Acquired::HeldByAnother(record) => return Ok(Released::LeaseHeld(record)),
-            };
-        let ended = if self.seen.is_next(&lease) {
-            self.under_lease(&mut lease, cluster, point, tagged, release).await
+        let lease = match lease::acquire(self.store, self.clock, self.terms, cluster, self.run, "hold -release").await?
+        {
+            Acquired::Held(lease) => lease,
+            Acquired::HeldByAnother(record) => return Ok(Released::LeaseHeld(record)),
+        };
+        let is_as_seen = self.seen.is_next(&lease);
+        let held = Held::new(lease, self.store, self.clock);
+        let ended = if is_as_seen {
+            self.under_lease(&held, cluster, point, tagged, release).await
         } else {
             let because = "another run worked on this cluster since it was looked at: release it again".to_owned();
             Ok(Released::Failed { because })
         };
-        let given_back = lease.release(self.store).await;
+        let given_back = held.release().await;
         let ended = ended?;
         given_back.map(|()| ended)
     }
 
     async fn under_lease(
         &self,
-        lease: &mut lease::Lease,
+        held: &Held<'_>,
         cluster: &ClusterUid,
         point: PointKey,
         tagged: &[(&SiteName, &SnapshotId)],
         release: &HoldRecord,
     ) -> Result<Released, StoreError> {
         let journal = Journal::open(self.store, self.clock, self.run);
-        let (epoch, cluster_uid) = (lease.epoch(), cluster.clone());
-        journal.write(Entry::Release { cluster: cluster_uid, point, epoch, release: release.clone() }).await?;
+        let entry = Entry::Release { cluster: cluster.clone(), point, epoch: held.epoch(), release: release.clone() };
+        journal.write(entry).await?;
         for (site, snapshot) in tagged {
-            if self.cancelled.load(Ordering::SeqCst) {
-                return Ok(Released::Failed { because: "the run was cancelled".to_owned() });
-            }
-            if let Err(lost) = lease.guard(self.store, self.clock).await {
-                return Ok(Released::Failed { because: lost.to_string() });
-            }
-            let untagged = match self.sites.get(site) {
-                Ok(capabilities) => {
-                    let untagged = capabilities.store.untag(snapshot, &[tags::HOLD]).await;
+            let untagged = match self.sites.calls(site, self.clock, &Silent) {
+                Ok(calls) => {
+                    let calls = calls.of_run(self.run, self.cancelled).behind(held);
+                    let untagged = calls.untag(snapshot, &[tags::HOLD]).await;
                     untagged.map_err(|error| format!("{site}: {snapshot}: {error}"))
                 }
                 Err(because) => Err(because),
@@ -170,6 +165,10 @@ impl Release<'_> {
             if let Err(because) = untagged {
                 return Ok(Released::Failed { because });
             }
+        }
+        // The record goes by the same rule as any call.
+        if let Err(lost) = held.check().await {
+            return Ok(Released::Failed { because: lost.to_string() });
         }
         let text = canonical::to_string(release);
         self.store.create(&format!("releases/{cluster}/{point}.{}", stamp(release.at)), text.as_bytes()).await?;

@@ -7,6 +7,7 @@
 pub mod apply;
 pub mod baseline;
 pub mod bucket_store;
+pub mod calls;
 pub mod events;
 mod execute;
 pub mod file_store;

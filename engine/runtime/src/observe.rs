@@ -1,5 +1,6 @@
 //! What really exists: every page of every site, read concurrently. A page that fails makes its site unknown.
 
+use crate::calls::{CallError, Calls};
 use crate::events::{Event, Observer};
 use crate::lease;
 use crate::seams::{Clock, StoreError};
@@ -12,7 +13,7 @@ use backstay_core::observed::{
 };
 use backstay_core::seal::Keyring;
 use backstay_core::tags::PointKey;
-use backstay_provider::{Capabilities, ErrorClass, Page, PageToken, ProviderError};
+use backstay_provider::{Capabilities, ErrorClass, Page, PageToken};
 use futures::StreamExt as _;
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
@@ -32,15 +33,16 @@ pub async fn observe(
 ) -> Observed {
     let at = clock.now();
     let nodes = nodes_by_site(desired);
-    let listings = sites.iter().map(|(name, site)| {
+    let listings = sites.names().map(|name| {
         let nodes = nodes.get(name).map_or(&[][..], Vec::as_slice);
+        let calls = sites.calls(name, clock, observer);
         async move {
-            let listing = match site {
-                Ok(capabilities) => match read_site(name, capabilities, nodes, clock, observer, parallelism).await {
+            let listing = match calls {
+                Ok(calls) => match read_site(name, &calls, nodes, observer, parallelism).await {
                     Ok(inventory) => Listing::Complete(inventory),
                     Err(because) => Listing::Unknown { because },
                 },
-                Err(because) => Listing::Unknown { because: because.to_owned() },
+                Err(because) => Listing::Unknown { because },
             };
             let unknown = match &listing {
                 Listing::Complete(_) => None,
@@ -75,18 +77,17 @@ fn nodes_by_site(desired: &Desired) -> BTreeMap<&SiteName, Vec<&Node>> {
 
 async fn read_site(
     name: &SiteName,
-    site: &Capabilities,
+    calls: &Calls<'_>,
     nodes: &[&Node],
-    clock: &dyn Clock,
     observer: &dyn Observer,
     parallelism: usize,
 ) -> Result<SiteInventory, String> {
-    let failed = |what: &str, error: ProviderError| format!("{what}: {error}");
-    let facts = site.inventory.facts(clock.now()).await.map_err(|error| failed("facts", error))?;
+    let site = calls.capabilities();
+    let facts = calls.facts().await.map_err(|error| format!("facts: {error}"))?;
     let (instances, snapshots, unmanaged) = futures::future::join3(
-        read_pages(name, "instances", observer, |page| site.inventory.instances(page)),
-        read_snapshots(name, site, observer),
-        read_unmanaged(name, site, observer),
+        read_pages(name, "instances", observer, |page| calls.instances(page)),
+        read_snapshots(name, calls, observer),
+        read_unmanaged(name, calls, observer),
     )
     .await;
     let mut instances = in_order(instances?, |instance: &Instance| &instance.id)?;
@@ -109,23 +110,21 @@ async fn read_site(
 /// All snapshots of a site, ordered by id.
 pub(crate) async fn read_snapshots(
     name: &SiteName,
-    site: &Capabilities,
+    calls: &Calls<'_>,
     observer: &dyn Observer,
 ) -> Result<Vec<Snapshot>, String> {
-    let snapshots = read_pages(name, "snapshots", observer, |page| site.inventory.snapshots(page)).await?;
+    let snapshots = read_pages(name, "snapshots", observer, |page| calls.snapshots(page)).await?;
     in_order(snapshots, |snapshot| &snapshot.id)
 }
 
 /// The snapshots of others, ordered by id. A site that cannot tell them shows none; one that fails is unknown like any other.
-async fn read_unmanaged(
-    name: &SiteName,
-    site: &Capabilities,
-    observer: &dyn Observer,
-) -> Result<Vec<Unmanaged>, String> {
+async fn read_unmanaged(name: &SiteName, calls: &Calls<'_>, observer: &dyn Observer) -> Result<Vec<Unmanaged>, String> {
     let read = |page: Option<PageToken>| async {
         let is_first = page.is_none();
-        match site.inventory.unmanaged(page).await {
-            Err(error) if is_first && error.class == ErrorClass::Invalid => Ok(Page { items: Vec::new(), next: None }),
+        match calls.unmanaged(page).await {
+            Err(CallError::Refused(error)) if is_first && error.class == ErrorClass::Invalid => {
+                Ok(Page { items: Vec::new(), next: None })
+            }
             read @ (Ok(_) | Err(_)) => read,
         }
     };
@@ -168,7 +167,7 @@ pub(crate) async fn read_pages<T, F>(
     mut read: impl FnMut(Option<PageToken>) -> F,
 ) -> Result<Vec<T>, String>
 where
-    F: Future<Output = Result<Page<T>, ProviderError>>,
+    F: Future<Output = Result<Page<T>, CallError>>,
 {
     let mut items = Vec::new();
     let mut token: Option<PageToken> = None;

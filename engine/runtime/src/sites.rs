@@ -1,5 +1,8 @@
 //! The sites of a fleet, opened: each with the capabilities that its provider has.
 
+use crate::calls::{Calls, Limits, of_sites};
+use crate::events::Observer;
+use crate::seams::Clock;
 use backstay_core::model::{Desired, ProviderKind};
 use backstay_core::name::SiteName;
 use backstay_provider::{Capabilities, Home, Opener};
@@ -33,30 +36,41 @@ impl Registry {
             };
             opener.open(site, home).map_err(|error| error.to_string())
         };
-        Sites(desired.sites.iter().map(|(name, site)| (name.clone(), open_one(site))).collect())
+        let opened = desired.sites.iter().map(|(name, site)| (name.clone(), open_one(site))).collect();
+        Sites { opened, limits: of_sites(desired.sites.values().map(AsRef::as_ref)) }
     }
 }
 
-/// The opened sites.
-pub struct Sites(BTreeMap<SiteName, Result<Capabilities, String>>);
+/// The opened sites, and what was taken from their budgets since.
+pub struct Sites {
+    opened: BTreeMap<SiteName, Result<Capabilities, String>>,
+    limits: BTreeMap<SiteName, Arc<Limits>>,
+}
 
 impl Sites {
-    /// A site's capabilities, or why it could not be opened.
-    pub fn get(&self, name: &SiteName) -> Result<&Capabilities, String> {
-        match self.0.get(name) {
-            Some(Ok(capabilities)) => Ok(capabilities),
-            Some(Err(because)) => Err(because.clone()),
-            None => Err(format!("site {name} is not declared")),
+    /// The calls of a site, or why it could not be opened.
+    pub fn calls<'a>(
+        &'a self,
+        name: &SiteName,
+        clock: &'a dyn Clock,
+        observer: &'a dyn Observer,
+    ) -> Result<Calls<'a>, String> {
+        match (self.opened.get_key_value(name), self.limits.get(name)) {
+            (Some((name, Ok(capabilities))), Some(limits)) => {
+                Ok(Calls::new(name, capabilities, limits, clock, observer))
+            }
+            (Some((_, Err(because))), _) => Err(because.clone()),
+            (None, _) | (_, None) => Err(format!("site {name} is not declared")),
         }
     }
 
-    /// All sites by name.
-    pub fn iter(&self) -> impl Iterator<Item = (&SiteName, Result<&Capabilities, &str>)> {
-        self.0.iter().map(|(name, site)| (name, site.as_ref().map_err(String::as_str)))
+    /// Their names.
+    pub fn names(&self) -> impl Iterator<Item = &SiteName> {
+        self.opened.keys()
     }
 
     /// The sites whose time is ours to move.
     pub fn with_virtual_clock(&self) -> impl Iterator<Item = (&SiteName, &dyn backstay_provider::VirtualClock)> {
-        self.iter().filter_map(|(name, site)| Some((name, site.ok()?.clock.as_deref()?)))
+        self.opened.iter().filter_map(|(name, site)| Some((name, site.as_ref().ok()?.clock.as_deref()?)))
     }
 }

@@ -153,6 +153,16 @@ impl State<'_> {
         Ok(())
     }
 
+    /// Whether a point is held, by its record.
+    pub async fn is_held(&self, cluster: &ClusterUid, point: PointKey) -> Result<bool, StoreError> {
+        Ok(self.0.get(&format!("holds/{cluster}/{point}")).await?.is_some())
+    }
+
+    /// Whether the sweeper has seen a tombstone.
+    pub async fn is_sighted(&self, tombstone: &Digest) -> Result<bool, StoreError> {
+        Ok(self.0.get(&format!("sightings/{tombstone}")).await?.is_some())
+    }
+
     /// Notes when the sweeper first saw a tombstone; an earlier sighting stays.
     pub async fn sight(&self, tombstone: &Digest, at: Timestamp) -> Result<(), StoreError> {
         self.0.create(&format!("sightings/{tombstone}"), canonical::to_string(&at).as_bytes()).await.map(|_| ())

@@ -213,14 +213,13 @@ impl House {
     /// The sites, as a runner reaches them.
     #[must_use]
     pub(crate) fn sites(&self, line: &Arc<Line>) -> Sites {
-        let opener =
-            Wired {
-                line: line.clone(),
-                texts: self.texts.clone(),
-                plain: self.plain.clone(),
-                echo: self.echo.clone(),
-                shelves: self.shelves.clone(),
-            };
+        let opener = Wired {
+            line: line.clone(),
+            texts: self.texts.clone(),
+            plain: self.plain.clone(),
+            echo: self.echo.clone(),
+            shelves: self.shelves.clone(),
+        };
         let home = Home { fleet: self.directory.path(), state: &self.state() };
         Registry::default().with(ProviderKind::Sim, Arc::new(opener)).open(&self.documents.desired, home)
     }

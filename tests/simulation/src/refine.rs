@@ -61,7 +61,8 @@ impl Announced {
                     let (_, is_open) = open[index];
                     assert!(!is_open, "11: {run} ends {index} without its last answer");
                 }
-                Entry::Finished => {}
+                // No person releases anything here.
+                Entry::Release { .. } | Entry::Finished => {}
             }
         }
     }

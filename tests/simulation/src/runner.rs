@@ -15,7 +15,7 @@ use backstay_core::workers::Alone;
 use backstay_runtime::apply::{Applied, ChangeEnd, Context, apply};
 use backstay_runtime::baseline;
 use backstay_runtime::events::Silent;
-use backstay_runtime::lease::Epochs;
+use backstay_runtime::lease::{Epochs, Terms};
 use backstay_runtime::observe::observe;
 use backstay_runtime::sites::Sites;
 use backstay_runtime::state::State;
@@ -185,6 +185,8 @@ impl Running<'_> {
             key: Some(&self.house.key),
             observer: &Silent,
             seen,
+            sights: true,
+            terms: Terms::default(),
             parallelism: PARALLELISM,
             lease_timeout: SignedDuration::ZERO,
             run: self.run,

@@ -37,8 +37,8 @@ pub(crate) async fn run(options: &HoldOptions, global: &Global, host: &Host, scr
     let fleet = only(&session.desired, &options.cluster)?;
     let [status] = planner::survey(&fleet, &observed, as_of).try_into().map_err(|_| anyhow!("no single cluster"))?;
     let point = point_of(&status, &options.point, is_complete(&observed))?;
-    let record =
-        HoldRecord { at: second(host.clock.now()), by: screen.user.clone(), reason: reason.map(str::to_owned) };
+    let by = host.environment.get("USER").filter(|user| !user.is_empty()).cloned();
+    let record = HoldRecord { at: second(host.clock.now()), by, reason: reason.map(str::to_owned) };
     let hold = Hold { session, fleet, seen, observed, point, record, as_of };
     let mut codes = match options.release {
         false => hold.place(global, host, screen).await?,
@@ -102,7 +102,7 @@ impl Hold {
     /// The record first: from then on it is held. The tags follow as any plan would have them follow.
     async fn place(&self, global: &Global, host: &Host, screen: &Screen) -> anyhow::Result<Codes> {
         let cluster = self.cluster()?;
-        let is_new = holds::place(&self.session.store, &cluster.uid, self.point, &self.record).await?;
+        let is_new = holds::place(self.session.store.as_ref(), &cluster.uid, self.point, &self.record).await?;
         let mut observed = self.observed.clone();
         if let Listing::Complete(records) = &mut observed.records {
             records.holds.insert((cluster.uid.clone(), self.point));
@@ -122,7 +122,7 @@ impl Hold {
         let (failed, left) = (applied.count(went_wrong), applied.count(|end| *end != ChangeEnd::Saga(End::Done)));
         let stands = match is_new {
             true => None,
-            false => holds::read(&self.session.store, &cluster.uid, self.point).await?,
+            false => holds::read(self.session.store.as_ref(), &cluster.uid, self.point).await?,
         };
         self.tell_placed(cluster, stands.as_ref(), left, screen);
         let mut codes = Codes::none();
@@ -163,7 +163,7 @@ impl Hold {
             return Ok(Codes::of(Code::Coverage));
         }
         let tagged = holds::tagged(&self.observed, &cluster.uid, self.point);
-        let stood = holds::read(&self.session.store, &cluster.uid, self.point).await?;
+        let stood = holds::read(self.session.store.as_ref(), &cluster.uid, self.point).await?;
         let what = format!("{} of {}", self.point, cluster.name);
         if stood.is_none() && tagged.is_empty() {
             self.tell_released(cluster, &format!("{what} is not held."), None, screen);
@@ -172,7 +172,7 @@ impl Hold {
         let run = apply::run_id(host)?;
         let release = Release {
             sites: &self.session.sites,
-            store: &self.session.store,
+            store: self.session.store.as_ref(),
             clock: host.clock.as_ref(),
             terms: Terms::default(),
             run: &run,

@@ -4,6 +4,7 @@
 //! The other run's points have other attempts and other ids: only a listing shows them (INVARIANTS.md 8, 10).
 
 use super::{Run, sites_of};
+use crate::calls::Calls;
 use crate::events::Silent;
 use crate::observe::{read_kept_files, read_snapshots};
 use crate::state::State;
@@ -14,7 +15,6 @@ use backstay_core::plan::{Change, Plan};
 use backstay_core::refresh::{Refreshed, refresh};
 use backstay_core::tags;
 use backstay_core::verify::verify;
-use backstay_provider::Capabilities;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// For each of the cluster's changes, in their order, why it is stale; `None` where it may go on.
@@ -76,8 +76,8 @@ async fn observe_again(run: &Run<'_>, cluster: &Cluster, changes: &[(usize, &Cha
 
 /// One place, read again; what its servers said stays.
 async fn read_again(run: &Run<'_>, name: &SiteName, seen: &SiteInventory) -> Listing<SiteInventory> {
-    let now = match run.context.sites.get(name) {
-        Ok(capabilities) => read_place(run, name, capabilities, seen).await,
+    let now = match run.context.calls(name) {
+        Ok(calls) => read_place(name, &calls, seen).await,
         Err(because) => Err(because),
     };
     match now {
@@ -86,21 +86,16 @@ async fn read_again(run: &Run<'_>, name: &SiteName, seen: &SiteInventory) -> Lis
     }
 }
 
-async fn read_place(
-    run: &Run<'_>,
-    name: &SiteName,
-    capabilities: &Capabilities,
-    seen: &SiteInventory,
-) -> Result<SiteInventory, String> {
-    let facts = capabilities.inventory.facts(run.context.clock.now()).await.map_err(|error| error.to_string())?;
+async fn read_place(name: &SiteName, calls: &Calls<'_>, seen: &SiteInventory) -> Result<SiteInventory, String> {
+    let facts = calls.facts().await.map_err(|error| error.to_string())?;
     Ok(SiteInventory {
         clock: facts.clock,
         provider: seen.provider,
         account: seen.account.clone(),
         abilities: seen.abilities.clone(),
         instances: seen.instances.clone(),
-        snapshots: read_snapshots(name, capabilities, &Silent).await?,
+        snapshots: read_snapshots(name, calls, &Silent).await?,
         unmanaged: seen.unmanaged.clone(),
-        kept_files: read_kept_files(capabilities).await?,
+        kept_files: read_kept_files(calls.capabilities()).await?,
     })
 }

@@ -55,10 +55,10 @@ async fn settle_site(
     clock: &dyn VirtualClock,
     as_of: Timestamp,
 ) -> Result<(), ProviderError> {
-    let Ok(capabilities) = context.sites.get(site) else { return Ok(()) };
+    let Ok(calls) = context.calls(site) else { return Ok(()) };
     let started = clock.now()?;
     loop {
-        let listing = read_pages(site, "snapshots", &Silent, |page| capabilities.inventory.snapshots(page));
+        let listing = read_pages(site, "snapshots", &Silent, |page| calls.snapshots(page));
         let Ok(snapshots) = listing.await else { return Ok(()) };
         let is_open =
             |s: &&Snapshot| s.created >= as_of && matches!(s.readiness, Readiness::Creating | Readiness::CutFixed);

@@ -1,11 +1,14 @@
 //! One cluster's changes in their order, over all of its places, under its one lease.
 
 use super::again::look_again;
+use super::half_made::HalfMade;
+use super::held::Held;
 use super::{ChangeEnd, Context, Run, source_of};
+use crate::calls::Fence as _;
 use crate::events::Event;
-use crate::execute::{Hands, Touched};
+use crate::execute::{Hands, Site, Touched};
 use crate::journal::Entry;
-use crate::lease::{self, Acquired, Lease};
+use crate::lease::{self, Acquired};
 use crate::seams::StoreError;
 use backstay_core::model::Cluster;
 use backstay_core::name::ClusterUid;
@@ -43,7 +46,7 @@ async fn under_lease(
         let because = format!("cluster {uid} is not declared");
         return Ok(run.all_end(&changes, &ChangeEnd::Saga(End::Stale { because })));
     };
-    let mut lease = match wait_for_lease(context, uid).await {
+    let lease = match wait_for_lease(context, uid).await {
         Ok(Some(Acquired::Held(lease))) => lease,
         Ok(Some(Acquired::HeldByAnother(record))) => return Ok(run.all_end(&changes, &ChangeEnd::LeaseHeld(record))),
         Ok(None) => return Ok(run.all_end(&changes, &ChangeEnd::Cancelled)),
@@ -59,8 +62,9 @@ async fn under_lease(
         let again = look_again(run, cluster, &changes).await;
         blocked.into_iter().zip(again).map(|(blocked, stale)| blocked.or(stale)).collect()
     };
-    let ended = in_order(run, cluster, &mut lease, changes.into_iter().zip(stale).collect()).await;
-    let released = lease.release(context.store).await;
+    let held = Held::new(lease, context.store, context.clock);
+    let ended = in_order(run, cluster, &held, changes.into_iter().zip(stale).collect()).await;
+    let released = held.release().await;
     let ended = ended?;
     released.map(|()| ended)
 }
@@ -68,7 +72,7 @@ async fn under_lease(
 async fn in_order(
     run: &Run<'_>,
     cluster: &Cluster,
-    lease: &mut Lease,
+    held: &Held<'_>,
     changes: Vec<((usize, &Change), Option<String>)>,
 ) -> Result<Vec<(usize, ChangeEnd)>, StoreError> {
     let mut ended = Vec::with_capacity(changes.len());
@@ -90,12 +94,24 @@ async fn in_order(
             ended.push(run.ended(index, change, ChangeEnd::Saga(End::Stale { because })));
             continue;
         };
-        let entry = Entry::Change { index, change: Box::new(change.clone()), epoch: lease.epoch() };
-        run.journal.write(entry).await?;
         run.context.observer.on(&Event::ChangeStarted { index, change: change.clone() });
-        let mut hands = Hands::new(site, from, cluster, change, std::mem::take(&mut touched));
-        let end = run_saga(run, lease, &mut hands, index, &change.action).await?;
-        touched = std::mem::take(&mut hands.touched);
+        let half = run.journals.half_made(run.context, change).await?;
+        let end = match half {
+            Some(half) => take_up(run, cluster, site, held, index, half).await?,
+            None => None,
+        };
+        let end = match end {
+            Some(end) => end,
+            None => {
+                let entry = Entry::Change { index, change: Box::new(change.clone()), epoch: held.epoch() };
+                run.journal.write(entry).await?;
+                let mut hands = Hands::new(site, from, cluster, change, std::mem::take(&mut touched), held);
+                let (saga, first) = Saga::begin(&change.action);
+                let end = run_saga(run, held, &mut hands, index, saga, first).await?;
+                touched = std::mem::take(&mut hands.touched);
+                end
+            }
+        };
         run.journal.write(Entry::Ended { index, end: end.clone() }).await?;
         point_was_not_made |= matches!(change.action, Action::Create(_)) && end != End::Done;
         ended.push(run.ended(index, change, ChangeEnd::Saga(end)));
@@ -118,18 +134,45 @@ async fn wait_for_lease(context: &Context<'_>, uid: &ClusterUid) -> Result<Optio
     Ok(None)
 }
 
+/// Goes on with a point that an earlier run left half made, in place of the one that the plan would make; `None` where that is
+/// not proven to be a point, or where the plan has other work to do on what is left of it.
+async fn take_up(
+    run: &Run<'_>,
+    cluster: &Cluster,
+    site: &Site<'_>,
+    held: &Held<'_>,
+    index: usize,
+    half: HalfMade,
+) -> Result<Option<End>, StoreError> {
+    let HalfMade { change, saga, next } = half;
+    let Action::Create(create) = &change.action else { return Ok(None) };
+    let snapshots = &saga.facts().snapshots;
+    let mut relied_on = run.plan.changes.iter().flat_map(|change| change.action.relies_on());
+    if relied_on.any(|expected| snapshots.iter().any(|snapshot| snapshot.id == expected.id)) {
+        return Ok(None);
+    }
+    let mut hands = Hands::new(site, None, cluster, &change, Touched::new(), held);
+    if let Err(because) = hands.take_over(create, saga.facts()).await {
+        tracing::info!(point = %create.point, %because, "a half-made point is not gone on with");
+        return Ok(None);
+    }
+    let entry = Entry::Change { index, change: Box::new(change.clone()), epoch: held.epoch() };
+    run.journal.write(entry).await?;
+    run_saga(run, held, &mut hands, index, saga, Some(next)).await.map(Some)
+}
+
 /// Drives one saga: intent, call, outcome, until it ends.
 async fn run_saga(
     run: &Run<'_>,
-    lease: &mut Lease,
+    held: &Held<'_>,
     hands: &mut Hands<'_>,
     index: usize,
-    action: &Action,
+    mut saga: Saga,
+    mut next: Option<saga::Effect>,
 ) -> Result<End, StoreError> {
     let Run { context, journal, .. } = run;
-    let (mut saga, mut next) = Saga::begin(action);
     while let Some(effect) = next {
-        let must_end = match lease.guard(context.store, context.clock).await {
+        let must_end = match held.check().await {
             Ok(()) if context.cancelled.load(Ordering::SeqCst) => Some("the run was cancelled".to_owned()),
             Ok(()) => None,
             Err(lost) => Some(lost.to_string()),

@@ -1,12 +1,13 @@
 //! Copies, mended tags and locks: the effects on points that exist.
 
 use super::{Answer, Hands, cut_of, fail, read_as_planned, stale};
+use crate::calls::CallError;
 use backstay_core::lsn::WalRange;
 use backstay_core::observed::{Readiness, Snapshot};
 use backstay_core::plan::{CopyPoint, ExpectedSnapshot, LockPoint, Retagged, TagPoint};
 use backstay_core::saga::{Effect, Event};
-use backstay_core::tags;
-use backstay_provider::{CopySnapshot, PointFileId, PointFiles};
+use backstay_core::tags::{self, PointKey};
+use backstay_provider::{CopySnapshot, PointFileId, PointFiles, ProviderError};
 
 /// The WAL segment sizes that PostgreSQL knows, in bytes.
 const SEGMENT_SIZES: std::ops::RangeInclusive<u32> = 20..=30;
@@ -47,7 +48,7 @@ impl Hands<'_> {
     }
 
     async fn check_source(&mut self, copy: &CopyPoint, target: &ExpectedSnapshot) -> Result<Event, Answer> {
-        let from = self.from.ok_or_else(|| fail(format!("site {} could not be read", copy.from)))?;
+        let from = self.from.as_ref().ok_or_else(|| fail(format!("site {} could not be read", copy.from)))?;
         let now = read_as_planned(from, target, None).await?;
         if now.readiness != Readiness::Ready {
             return Err(stale(format!("snapshot {} is not ready", target.id)));
@@ -58,8 +59,7 @@ impl Hands<'_> {
 
     async fn copy_part(&mut self, copy: &CopyPoint, part: usize) -> Result<Event, Answer> {
         let planned = copy.parts.get(part).ok_or_else(|| fail("there is no such part"))?;
-        let source = self.checked.iter().find(|seen| seen.id == planned.source.id);
-        let source = source.ok_or_else(|| fail(format!("snapshot {} was not looked at", planned.source.id)))?;
+        let source = self.seen(&planned.source.id)?;
         let order = CopySnapshot {
             from: copy.from.clone(),
             source: source.clone(),
@@ -67,7 +67,7 @@ impl Hands<'_> {
             tags: tags::at_creation(&self.cluster.uid, copy.class, copy.point, &planned.intent),
             kms_key: copy.kms_key.clone(),
         };
-        let snapshot = self.site.capabilities.store.copy(&order).await?.snapshot();
+        let snapshot = self.copied_for_sure(&order).await?;
         let snapshots = vec![cut_of(&snapshot)];
         self.created.push(snapshot);
         Ok(Event::Snapshots { snapshots })
@@ -76,13 +76,13 @@ impl Hands<'_> {
     /// Label, map and WAL: a labelled copy cannot be recovered without them. Where one of the two sites keeps no files, there
     /// is nothing to copy from or to.
     async fn copy_files(&self, copy: &CopyPoint) -> Result<Event, Answer> {
-        let from = self.from.and_then(|from| from.capabilities.point_files.as_ref());
-        let (Some(from), Some(to), Some(wal)) = (from, self.site.capabilities.point_files.as_ref(), copy.wal) else {
+        let from = self.from.and_then(|from| from.capabilities().point_files.as_ref());
+        let (Some(from), Some(to), Some(wal)) = (from, self.calls.capabilities().point_files.as_ref(), copy.wal) else {
             return Ok(Event::Done);
         };
         let id =
             |name: &str| PointFileId { cluster: self.cluster.uid.clone(), point: copy.point, name: name.to_owned() };
-        let mut names = self.wal_files(from.as_ref(), copy, wal).await?;
+        let mut names = self.wal_files(from.as_ref(), copy.point, wal).await?;
         if wal.timeline.0 > 1 {
             names.push(format!("wal/{:08X}.history", wal.timeline.0));
         }
@@ -100,13 +100,18 @@ impl Hands<'_> {
     /// The segments that the point needs, by the server's segment size: the smallest for which every one of them is there.
     ///
     /// No larger size than the true one is found first, since the true one fits. A smaller one needs a segment after the last.
-    async fn wal_files(&self, from: &dyn PointFiles, copy: &CopyPoint, wal: WalRange) -> Result<Vec<String>, Answer> {
+    pub(super) async fn wal_files(
+        &self,
+        from: &dyn PointFiles,
+        point: PointKey,
+        wal: WalRange,
+    ) -> Result<Vec<String>, Answer> {
         for power in SEGMENT_SIZES {
             let names: Vec<String> = wal.segments(1 << power).into_iter().map(|name| format!("wal/{name}")).collect();
             // From the last: a size that is too small fails there.
             let mut is_whole = true;
             for name in names.iter().rev() {
-                let id = PointFileId { cluster: self.cluster.uid.clone(), point: copy.point, name: name.clone() };
+                let id = PointFileId { cluster: self.cluster.uid.clone(), point, name: name.clone() };
                 is_whole = from.get(&id).await?.is_some();
                 if !is_whole {
                     break;
@@ -116,7 +121,7 @@ impl Hands<'_> {
                 return Ok(names);
             }
         }
-        Err(fail(format!("the WAL of point {} is not beside it at {}", copy.point, copy.from)))
+        Err(fail(format!("the WAL of point {point} is not beside it")))
     }
 
     pub(super) async fn retag(&mut self, tag: &TagPoint, effect: &Effect) -> Result<Event, Answer> {
@@ -126,7 +131,7 @@ impl Hands<'_> {
                 let (retagged, seen) = self.to_retag(tag, |expected| expected.id == *snapshot)?;
                 let mut after = seen.clone();
                 after.tags.extend(retagged.set.clone());
-                self.site.capabilities.store.tag(snapshot, &retagged.set).await?;
+                self.tag_for_sure(seen, &retagged.set).await?;
                 self.touched.insert((self.change.site.clone(), snapshot.clone()), after.generation());
                 Ok(Event::Done)
             }
@@ -171,18 +176,18 @@ impl Hands<'_> {
 
     pub(super) async fn lock(&mut self, lock: &LockPoint, effect: &Effect) -> Result<Event, Answer> {
         match effect {
-            Effect::CheckTarget { target } => {
-                let own = self.touched.get(&(self.change.site.clone(), target.id.clone()));
-                read_as_planned(self.site, target, own).await?;
-                Ok(Event::Done)
-            }
+            Effect::CheckTarget { target } => self.check_target(target).await,
             Effect::Lock { snapshot } => {
-                let locker = self.site.capabilities.locker.as_ref();
-                let locker = locker.ok_or_else(|| fail(format!("site {} cannot lock snapshots", self.change.site)))?;
-                let until = locker.lock(snapshot, lock.mode, lock.until).await?;
-                if until < lock.until {
-                    return Err(fail(format!("snapshot {snapshot} is locked until {until} only, not {}", lock.until)));
-                }
+                let is_locked = |now: &Snapshot| now.locked_until.is_some_and(|until| until >= lock.until);
+                self.changed_for_sure(self.seen(snapshot)?, is_locked, || async {
+                    let until = self.calls.lock(snapshot, lock.mode, lock.until).await?;
+                    if until >= lock.until {
+                        return Ok(());
+                    }
+                    let short = format!("snapshot {snapshot} is locked until {until} only, not {}", lock.until);
+                    Err(CallError::Refused(ProviderError::invalid(short)))
+                })
+                .await?;
                 Ok(Event::Done)
             }
             Effect::LookForAttempt

@@ -2,11 +2,14 @@
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, clippy::disallowed_types, reason = "tests look at the disk")]
 
 use super::{Hands, Site, Touched};
+use crate::calls::{Calls, Limits, Unfenced};
+use crate::events::Silent;
 use crate::file_store::FileStore;
 use crate::seams::Clock;
 use crate::sources::from_directory;
 use crate::state::State;
 use async_trait::async_trait;
+use backstay_core::capabilities::Iaas;
 use backstay_core::model::{Cluster, LockMode, ProviderKind};
 use backstay_core::name::{AccountId, DiskId, SiteName, SnapshotId};
 use backstay_core::observed::{Generation, Instance, Readiness, Snapshot};
@@ -207,23 +210,26 @@ impl World {
         let (store, cancelled, key) = (FileStore::new(directory.path().to_owned()), AtomicBool::new(false), key());
         let (eu, us) = (self.capabilities(&self.eu), self.capabilities(&self.us));
         let (eu_account, us_account) = (account("eu-account"), account("us-account"));
-        let place = |capabilities, account| Site {
-            capabilities,
+        let (limits, keyring) = (Limits::without_budgets(), Keyring::new([key.public()]));
+        let (eu_name, us_name) = (SiteName::new("eu").unwrap(), SiteName::new("us").unwrap());
+        let place = |name, capabilities, account| Site {
+            calls: Calls::new(name, capabilities, &limits, &Noon, &Silent).of_run("run-1", &cancelled),
+            rules: Iaas::Aws.rules(),
             provider: ProviderKind::Sim,
             account,
             state: State(&store),
             clock: &Noon,
             key: &key,
+            keyring: &keyring,
             as_of: at("2026-11-23T12:00:00Z"),
             sights: true,
-            cancelled: &cancelled,
         };
-        let (from, to, cluster) = (place(&eu, &eu_account), place(&us, &us_account), cluster());
+        let (from, to, cluster) = (place(&eu_name, &eu, &eu_account), place(&us_name, &us, &us_account), cluster());
         let (name, site) = (cluster.name.clone(), SiteName::new("us").unwrap());
         let (cause, reason) = (Cause::Due, Reason::HoldTagMissing);
         let change = Change { cluster: cluster.uid.clone(), name, site, action, cause, reason };
         let touched = std::mem::take(&mut *self.touched.lock().unwrap());
-        let mut hands = Hands::new(&to, Some(&from), &cluster, &change, touched);
+        let mut hands = Hands::new(&to, Some(&from), &cluster, &change, touched, &Unfenced);
         let (mut saga, mut next) = Saga::begin(&change.action);
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         for _ in 0..crash_before {

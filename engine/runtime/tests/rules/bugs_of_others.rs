@@ -7,6 +7,7 @@ use backstay_core::name::{SiteName, SnapshotId};
 use backstay_core::plan::{Action, MarkPoint};
 use backstay_core::saga::End;
 use backstay_runtime::apply::ChangeEnd;
+use backstay_runtime::events::Silent;
 use std::fmt::Write as _;
 
 const POLICY: &str = "apiVersion: backstay.dev/v1\nkind: BackupPolicy\nmetadata: { name: gold }\nspec:\n  \
@@ -77,8 +78,8 @@ fn bug_4_a_refused_delete_has_deleted_nothing() {
             all.iter().enumerate().find_map(|(index, change)| Some((index, target(&change.action)?))).unwrap();
         let (desired, site) = (engine.desired(), SiteName::new("eu").unwrap());
         let sites = engine.sites(&desired);
-        let locker = sites.get(&site).unwrap().locker.clone().unwrap();
-        now(locker.lock(&id, LockMode::Governance, at("2026-12-24T00:00:00Z"))).unwrap();
+        let calls = sites.calls(&site, &engine.clock, &Silent).unwrap();
+        now(calls.lock(&id, LockMode::Governance, at("2026-12-24T00:00:00Z"))).unwrap();
         let applied = engine.apply(&plan, &engine.watched(), "run-1").unwrap();
         let because = format!("snapshot {id} changed since the plan");
         assert_eq!(applied.ended[&index], ChangeEnd::Saga(End::Stale { because }));

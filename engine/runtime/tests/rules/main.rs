@@ -3,6 +3,7 @@
 
 mod apply;
 mod bugs_of_others;
+mod calls;
 mod clouds;
 mod documents;
 mod engine;

@@ -155,6 +155,7 @@ impl Observer for Told {
             Event::ChangeStarted { .. }
             | Event::ChangeEnded { .. }
             | Event::Settling { .. }
+            | Event::Throttled { .. }
             | Event::ClockMoved { .. } => {
                 format!("{event:?}")
             }

@@ -123,7 +123,11 @@ impl Observer for Canceller<'_> {
                 self.0.store(true, Ordering::SeqCst);
             }
             Event::ChangeEnded { index, .. } => told.push(format!("{index} ended")),
-            Event::Page { .. } | Event::SiteRead { .. } | Event::Settling { .. } | Event::ClockMoved { .. } => {}
+            Event::Page { .. }
+            | Event::SiteRead { .. }
+            | Event::Settling { .. }
+            | Event::Throttled { .. }
+            | Event::ClockMoved { .. } => {}
         }
     }
 }
