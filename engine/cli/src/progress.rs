@@ -1,6 +1,7 @@
 //! What a run shows while it runs: bars on a terminal, lines in a log, JSON for machines.
 
 use crate::screen::Screen;
+use crate::session::second;
 use backstay_core::plan::Change;
 use backstay_core::saga::End;
 use backstay_report::{change_line, clean};
@@ -8,7 +9,6 @@ use backstay_runtime::apply::ChangeEnd;
 use backstay_runtime::events::{Event, Observer};
 use backstay_runtime::lease::LeaseRecord;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use jiff::Timestamp;
 use serde_json::json;
 
 pub(crate) struct Progress<'a> {
@@ -115,10 +115,6 @@ fn held(lease: &LeaseRecord) -> String {
     let holder = clean(lease.holder.as_deref().unwrap_or("another run"));
     let until = second(lease.until());
     format!("run {holder} holds the lease until {until}: wait with -lease-timeout=11m, or come back then")
-}
-
-fn second(instant: Timestamp) -> Timestamp {
-    Timestamp::from_second(instant.as_second()).unwrap_or(instant)
 }
 
 impl Observer for Progress<'_> {

@@ -10,6 +10,7 @@ pub mod bucket_store;
 pub mod events;
 mod execute;
 pub mod file_store;
+pub mod history;
 pub mod journal;
 pub mod keys;
 pub mod lease;

@@ -171,7 +171,6 @@ impl BucketStore {
     /// The keys of all objects below a directory (empty: all), ordered.
     pub(super) async fn objects_below(&self, directory: &str) -> Result<Vec<String>, StoreError> {
         let path = if directory.is_empty() { self.root.clone() } else { self.path(directory)? };
-        let prefix = if self.root.as_ref().is_empty() { String::new() } else { format!("{}/", self.root) };
         let within = (!path.as_ref().is_empty()).then_some(&path);
         let found: Vec<_> = self
             .clients
@@ -180,10 +179,24 @@ impl BucketStore {
             .try_collect()
             .await
             .map_err(|error| self.teller.failed("list", directory, &error))?;
-        let keys = found.iter().filter_map(|object| object.location.as_ref().strip_prefix(&prefix));
+        Ok(self.keys_of(found.iter().map(|object| &object.location)))
+    }
+
+    /// What lies in a directory, by its name: objects, and directories without what is in them.
+    pub(super) async fn names_in(&self, directory: &str) -> Result<Vec<String>, StoreError> {
+        let path = self.path(directory)?;
+        let found = self.clients.reads.list_with_delimiter(Some(&path)).await;
+        let found = found.map_err(|error| self.teller.failed("list", directory, &error))?;
+        let objects = found.objects.iter().map(|object| &object.location);
+        Ok(self.keys_of(objects.chain(&found.common_prefixes)))
+    }
+
+    fn keys_of<'a>(&self, paths: impl Iterator<Item = &'a Path>) -> Vec<String> {
+        let prefix = if self.root.as_ref().is_empty() { String::new() } else { format!("{}/", self.root) };
+        let keys = paths.filter_map(|path| path.as_ref().strip_prefix(&prefix));
         let mut keys: Vec<String> = keys.filter(|key| check_key(key).is_ok()).map(str::to_owned).collect();
         keys.sort_unstable();
-        Ok(keys)
+        keys
     }
 }
 
