@@ -65,6 +65,12 @@ pub(crate) enum Command {
     Hold(HoldOptions),
     /// What will be made, kept, stored and paid until an instant; changes nothing
     Simulate(SimulateOptions),
+    /// What the state store holds: runs and their journals, and how many records of each kind
+    #[command(subcommand)]
+    State(StateCommand),
+    /// Which run works on which cluster; take a lease away from a run that has ended
+    #[command(subcommand)]
+    Lease(LeaseCommand),
     /// The version, and the providers that this build has
     Version,
 }
@@ -123,6 +129,34 @@ pub(crate) struct StatusOptions {
     /// One cluster, by name or uid
     #[arg(value_name = "CLUSTER")]
     pub(crate) cluster: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum StateCommand {
+    /// All runs, or one run: which changes it began, how each ended, and which calls have no answer
+    Show {
+        /// The run
+        #[arg(value_name = "RUN")]
+        run: Option<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum LeaseCommand {
+    /// Every lease: the cluster, its holder, since when and until when, and what that run is doing
+    List,
+    /// Break a lease whose run has ended, instead of waiting until its time is over
+    Break(BreakOptions),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BreakOptions {
+    /// The cluster, by name or uid
+    #[arg(value_name = "ID")]
+    pub(crate) id: String,
+    /// Do not ask
+    #[arg(long)]
+    pub(crate) auto_approve: bool,
 }
 
 #[derive(Debug, Args)]

@@ -62,6 +62,8 @@ async fn dispatch(arguments: &Arguments, host: &Host, screen: &Screen) -> anyhow
         Command::Status(options) => commands::status::run(options, global, host, screen).await,
         Command::Hold(options) => commands::hold::run(options, global, host, screen).await,
         Command::Simulate(options) => commands::simulate::run(options, global, host, screen).await,
+        Command::State(command) => commands::history::run(command, global, host, screen).await,
+        Command::Lease(command) => commands::lease::run(command, global, host, screen).await,
         Command::Version => Ok(commands::version::run(host, screen)),
     }
 }

@@ -1,6 +1,7 @@
 //! What a run shows while it runs: bars on a terminal, lines in a log, JSON for machines.
 
 use crate::screen::Screen;
+use crate::session::second;
 use backstay_core::plan::Change;
 use backstay_core::saga::End;
 use backstay_report::{change_line, clean};
@@ -8,7 +9,7 @@ use backstay_runtime::apply::ChangeEnd;
 use backstay_runtime::events::{Event, Observer};
 use backstay_runtime::lease::LeaseRecord;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use serde_json::json;
 
 pub(crate) struct Progress<'a> {
@@ -126,10 +127,6 @@ pub(crate) fn held(lease: &LeaseRecord) -> String {
 /// A length in whole seconds, rounded up.
 fn seconds(length: SignedDuration) -> i64 {
     length.as_secs() + i64::from(length.subsec_nanos() > 0)
-}
-
-fn second(instant: Timestamp) -> Timestamp {
-    Timestamp::from_second(instant.as_second()).unwrap_or(instant)
 }
 
 impl Observer for Progress<'_> {

@@ -178,3 +178,8 @@ pub(crate) fn as_of(asked: Option<AsOf>, desired: &Desired, observed: &Observed)
         Some(AsOf::After(length)) => now.checked_add(length).context("that instant is beyond all calendars"),
     }
 }
+
+/// An instant for people: whole seconds.
+pub(crate) fn second(instant: Timestamp) -> Timestamp {
+    Timestamp::from_second(instant.as_second()).unwrap_or(instant)
+}

@@ -10,8 +10,10 @@
 //! Whoever holds a lease sends no call within the margin before its deadline, and whoever wants it waits for the margin after it.
 //! Both go by their own host's clock, so two clocks that differ by less than two margins never let two runs send at once.
 
+mod broken;
 mod fence;
 
+pub use broken::{BreakRefused, Broken, Lying, break_lease, list};
 pub use fence::{Fence, Lost};
 
 use crate::seams::{Clock, StateStore, StoreError};
@@ -63,6 +65,9 @@ pub struct LeaseRecord {
     pub holder: Option<String>,
     /// What it is doing, for people.
     pub purpose: String,
+    /// Since when, by the holder's host clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
     /// Until when, by the holder's host clock.
     pub deadline: Timestamp,
     /// How long before the deadline its holder stops, and how long after it everybody else waits.
@@ -157,6 +162,10 @@ pub(crate) async fn held(
     Ok(held)
 }
 
+fn key_of(cluster: &ClusterUid) -> String {
+    format!("leases/{cluster}")
+}
+
 fn encode(record: &LeaseRecord) -> Vec<u8> {
     canonical::to_string(record).into_bytes()
 }
@@ -172,7 +181,7 @@ pub async fn acquire(
     run: &str,
     purpose: &str,
 ) -> Result<Acquired, StoreError> {
-    let key = format!("leases/{cluster}");
+    let key = key_of(cluster);
     loop {
         let present = store.get(&key).await?;
         let old: Option<LeaseRecord> = match &present {
@@ -194,6 +203,7 @@ pub async fn acquire(
             turn: turn + 1,
             holder: Some(run.to_owned()),
             purpose: purpose.to_owned(),
+            since: Some(now),
             deadline: terms.term.after(now),
             margin: terms.margin,
         };

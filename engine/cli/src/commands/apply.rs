@@ -7,7 +7,7 @@ use crate::exit::{Code, Codes};
 use crate::host::Host;
 use crate::progress::Progress;
 use crate::screen::Screen;
-use crate::session::{self, Session, directory};
+use crate::session::{self, Session, directory, second};
 use backstay_core::admission::not_to_be_applied;
 use backstay_core::model::Desired;
 use backstay_core::name::ClusterUid;
@@ -23,7 +23,6 @@ use backstay_runtime::file_store::HostKeyDisk;
 use backstay_runtime::keys::SealedBefore;
 use backstay_runtime::lease::Terms;
 use backstay_runtime::threads::Threads;
-use jiff::Timestamp;
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -245,10 +244,6 @@ pub(super) fn run_id(host: &Host) -> anyhow::Result<String> {
     let chance = host.entropy.bytes()?;
     let suffix = data_encoding::HEXLOWER.encode(&chance[..4]);
     Ok(format!("{}-{suffix}", backstay_core::time::stamp(second(host.clock.now()))))
-}
-
-fn second(instant: Timestamp) -> Timestamp {
-    Timestamp::from_second(instant.as_second()).unwrap_or(instant)
 }
 
 /// Tells what was done, and shows the fleet.

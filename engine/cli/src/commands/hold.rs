@@ -6,7 +6,7 @@ use crate::commands::plan::Planned;
 use crate::exit::{Code, Codes};
 use crate::host::Host;
 use crate::screen::Screen;
-use crate::session::{self, Session};
+use crate::session::{self, Session, second};
 use anyhow::{anyhow, bail, ensure};
 use backstay_core::model::{Cluster, Desired};
 use backstay_core::observed::{Listing, Observed};
@@ -219,8 +219,4 @@ fn told(record: &HoldRecord) -> String {
     let by = record.by.as_deref().map_or_else(String::new, |by| format!(" by {}", clean(by)));
     let reason = record.reason.as_deref().map_or_else(String::new, |reason| format!(": {}", clean(reason)));
     format!("since {}{by}{reason}", brief(record.at))
-}
-
-fn second(instant: Timestamp) -> Timestamp {
-    Timestamp::from_second(instant.as_second()).unwrap_or(instant)
 }

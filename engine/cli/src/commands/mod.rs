@@ -1,7 +1,9 @@
 //! One module a verb.
 
 pub(crate) mod apply;
+pub(crate) mod history;
 pub(crate) mod hold;
+pub(crate) mod lease;
 pub(crate) mod observe;
 pub(crate) mod plan;
 pub(crate) mod show;

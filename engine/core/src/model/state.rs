@@ -68,21 +68,16 @@ pub enum InvalidStateUrl {
     /// No scheme that is known.
     #[error("a state location begins with file://, s3:// or az://")]
     Scheme,
-    /// The bucket's name.
+    /// The bucket's name. It is not repeated: somebody may have written a secret before an `@`.
     #[error(
-        "`{name}` is not the name of a {what}: write 3 to 63 lowercase letters, digits and `-`, beginning and ending with a letter or digit"
+        "that is not the name of a {0}: it has 3 to 63 lowercase letters, digits and `-`, and begins and ends with a letter or digit"
     )]
-    Bucket {
-        /// What was written.
-        name: String,
-        /// What it would be the name of.
-        what: &'static str,
-    },
+    Bucket(&'static str),
     /// The prefix.
     #[error(
-        "`{0}` is not a prefix of keys: write segments of letters, digits, `-`, `_` and `.`, with one `/` between them"
+        "that is not a prefix of keys: it has segments of letters, digits, `-`, `_` and `.`, with one `/` between them"
     )]
-    Prefix(String),
+    Prefix,
 }
 
 impl FromStr for StateUrl {
@@ -103,11 +98,11 @@ impl FromStr for StateUrl {
 fn objects(service: ObjectService, rest: &str) -> Result<ObjectsUrl, InvalidStateUrl> {
     let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
     if !is_bucket(service, bucket) {
-        return Err(InvalidStateUrl::Bucket { name: bucket.to_owned(), what: service.bucket_word() });
+        return Err(InvalidStateUrl::Bucket(service.bucket_word()));
     }
     let prefix = prefix.strip_suffix('/').unwrap_or(prefix);
     if !prefix.is_empty() && !prefix.split('/').all(is_segment) {
-        return Err(InvalidStateUrl::Prefix(prefix.to_owned()));
+        return Err(InvalidStateUrl::Prefix);
     }
     Ok(ObjectsUrl { service, bucket: bucket.to_owned(), prefix: prefix.to_owned() })
 }
@@ -149,11 +144,11 @@ mod tests {
     #[test]
     fn what_no_service_would_take_is_refused_here() {
         for name in ["", "ab", "State", "-state", "state-", "user:secret@state", "state?sas=1"] {
-            assert!(told(&format!("s3://{name}/x")).contains("is not the name of a bucket"), "{name}");
+            assert!(told(&format!("s3://{name}/x")).contains("not the name of a bucket"), "{name}");
         }
-        assert!(told("az://a.b.c/x").contains("is not the name of a container"));
+        assert!(told("az://a.b.c/x").contains("not the name of a container"));
         for prefix in ["a//b", ".a", "a/..", "a b", "a%2Fb", "a?b", "/a"] {
-            assert!(told(&format!("s3://state/{prefix}")).contains("is not a prefix of keys"), "{prefix}");
+            assert!(told(&format!("s3://state/{prefix}")).contains("not a prefix of keys"), "{prefix}");
         }
         assert_eq!(told("gs://state/x"), "a state store in gs:// is not something that this version has yet");
         assert_eq!(told("oss://state/x"), "a state store in oss:// is not something that this version has yet");

@@ -106,7 +106,7 @@ fn state(reader: &mut Reader<'_, '_, '_>, text: &str) -> Option<StateUrl> {
             reader.not_yet(spot, &error.to_string(), hint);
             None
         }
-        Err(error @ (InvalidStateUrl::Scheme | InvalidStateUrl::Bucket { .. } | InvalidStateUrl::Prefix(_))) => {
+        Err(error @ (InvalidStateUrl::Scheme | InvalidStateUrl::Bucket(_) | InvalidStateUrl::Prefix)) => {
             reader.error(spot, || Diagnostic::error("wrong-form", error.to_string()));
             None
         }

@@ -37,12 +37,16 @@ impl Teller {
     }
 
     fn cause(&self, error: &Error) -> String {
-        match error {
-            Error::PermissionDenied { .. } => "the credentials in the environment do not allow it".to_owned(),
-            Error::Unauthenticated { .. } => "the credentials in the environment are missing or wrong".to_owned(),
-            Error::NotFound { .. } => "there is no such bucket, or it vanished meanwhile".to_owned(),
-            other => self.clean(&with_sources(other)),
+        if lacks_bucket(error) {
+            return "there is no such bucket".to_owned();
         }
+        if matches!(error, Error::PermissionDenied { .. }) {
+            return "the credentials in the environment do not allow it".to_owned();
+        }
+        if matches!(error, Error::Unauthenticated { .. }) {
+            return "the credentials in the environment are missing or wrong".to_owned();
+        }
+        self.clean(&with_sources(error))
     }
 
     fn clean(&self, text: &str) -> String {
@@ -57,6 +61,12 @@ impl Teller {
             None => line,
         }
     }
+}
+
+/// Whether more than one key is missing.
+pub(super) fn lacks_bucket(error: &Error) -> bool {
+    let text = error.to_string();
+    ["NoSuchBucket", "ContainerNotFound", "ContainerBeingDeleted"].iter().any(|code| text.contains(code))
 }
 
 /// A URL's query may be a signature.

@@ -17,6 +17,9 @@ pub(super) type Tails = Mutex<BTreeMap<String, u64>>;
 /// How many pieces are read at once.
 const AT_ONCE: usize = 16;
 
+/// The directory that holds nothing but logs: their pieces, which are many, are not listed with them.
+const LOGS: &str = "journal";
+
 /// No log is longer than this.
 const LONGEST: usize = 256 << 20;
 
@@ -90,7 +93,10 @@ impl BucketStore {
         if !directory.is_empty() {
             check_key(directory)?;
         }
-        let objects = self.objects_below(directory).await?;
+        let objects = match directory {
+            LOGS => self.names_in(directory).await?,
+            _ => self.objects_below(directory).await?,
+        };
         let mut keys: Vec<String> = objects.iter().map(|object| log_of(object).unwrap_or(object).to_owned()).collect();
         keys.retain(|key| key.starts_with(prefix));
         // A log's pieces lie together, though not where its own name would.

@@ -1,7 +1,7 @@
 //! Keys and values as objects; conditional writes whose answers may be lost.
 #![expect(clippy::disallowed_methods, reason = "this file is the seam to the network: it waits before it asks again")]
 
-use super::error::Teller;
+use super::error::{Teller, lacks_bucket};
 use super::log::Tails;
 use crate::seams::{StateStore, StoreError, check_key, is_log};
 use async_trait::async_trait;
@@ -64,7 +64,7 @@ impl BucketStore {
         let failed = |error| self.teller.failed("read", key, &error);
         let found = match self.clients.reads.get(&self.path(key)?).await {
             Ok(found) => found,
-            Err(error @ Error::NotFound { .. }) => return self.absent(error, key),
+            Err(error @ Error::NotFound { .. }) => return self.absent(&error, key),
             Err(error) => return Err(failed(error)),
         };
         if found.meta.size > LARGEST_VALUE {
@@ -77,11 +77,8 @@ impl BucketStore {
     }
 
     /// Not found is an answer only when the bucket is there.
-    fn absent<T>(&self, error: Error, key: &str) -> Result<Option<T>, StoreError> {
-        let text = error.to_string();
-        let lacks_bucket =
-            ["NoSuchBucket", "ContainerNotFound", "ContainerBeingDeleted"].iter().any(|code| text.contains(code));
-        if lacks_bucket { Err(self.teller.failed("read", key, &error)) } else { Ok(None) }
+    fn absent<T>(&self, error: &Error, key: &str) -> Result<Option<T>, StoreError> {
+        if lacks_bucket(error) { Err(self.teller.failed("read", key, error)) } else { Ok(None) }
     }
 
     async fn write(&self, path: &Path, value: &[u8], mode: PutMode) -> Result<Written, Error> {
@@ -162,7 +159,7 @@ impl BucketStore {
     pub(super) async fn remove_object(&self, key: &str) -> Result<(), StoreError> {
         match self.clients.reads.delete(&self.path(key)?).await {
             Ok(()) => Ok(()),
-            Err(error @ Error::NotFound { .. }) => self.absent::<()>(error, key).map(|_| ()),
+            Err(error @ Error::NotFound { .. }) => self.absent::<()>(&error, key).map(|_| ()),
             Err(error) => Err(self.teller.failed("remove", key, &error)),
         }
     }
@@ -174,7 +171,6 @@ impl BucketStore {
     /// The keys of all objects below a directory (empty: all), ordered.
     pub(super) async fn objects_below(&self, directory: &str) -> Result<Vec<String>, StoreError> {
         let path = if directory.is_empty() { self.root.clone() } else { self.path(directory)? };
-        let prefix = if self.root.as_ref().is_empty() { String::new() } else { format!("{}/", self.root) };
         let within = (!path.as_ref().is_empty()).then_some(&path);
         let found: Vec<_> = self
             .clients
@@ -183,10 +179,24 @@ impl BucketStore {
             .try_collect()
             .await
             .map_err(|error| self.teller.failed("list", directory, &error))?;
-        let keys = found.iter().filter_map(|object| object.location.as_ref().strip_prefix(&prefix));
+        Ok(self.keys_of(found.iter().map(|object| &object.location)))
+    }
+
+    /// What lies in a directory, by its name: objects, and directories without what is in them.
+    pub(super) async fn names_in(&self, directory: &str) -> Result<Vec<String>, StoreError> {
+        let path = self.path(directory)?;
+        let found = self.clients.reads.list_with_delimiter(Some(&path)).await;
+        let found = found.map_err(|error| self.teller.failed("list", directory, &error))?;
+        let objects = found.objects.iter().map(|object| &object.location);
+        Ok(self.keys_of(objects.chain(&found.common_prefixes)))
+    }
+
+    fn keys_of<'a>(&self, paths: impl Iterator<Item = &'a Path>) -> Vec<String> {
+        let prefix = if self.root.as_ref().is_empty() { String::new() } else { format!("{}/", self.root) };
+        let keys = paths.filter_map(|path| path.as_ref().strip_prefix(&prefix));
         let mut keys: Vec<String> = keys.filter(|key| check_key(key).is_ok()).map(str::to_owned).collect();
         keys.sort_unstable();
-        Ok(keys)
+        keys
     }
 }
 

@@ -5,7 +5,7 @@ use backstay_core::canonical::Digest;
 use backstay_core::name::ClusterUid;
 use backstay_core::saga::{Effect, End, Event};
 use backstay_runtime::file_store::FileStore;
-use backstay_runtime::journal::{Entry, Journal, read};
+use backstay_runtime::journal::{Entry, Journal, Reading, read, read_on};
 use backstay_runtime::seams::StateStore as _;
 use tempfile::TempDir;
 
@@ -72,11 +72,49 @@ fn any_changed_byte_before_the_last_line_is_an_error_that_names_the_line() {
 }
 
 #[test]
-fn a_line_that_is_missing_or_moved_within_the_run_shows_in_the_numbers() {
+fn a_line_that_is_missing_doubled_or_moved_is_damage_and_what_is_before_it_can_be_read() {
     let bytes = written();
     let lines: Vec<&[u8]> = bytes.split_inclusive(|b| *b == b'\n').collect();
-    let records = read(&[lines[0], lines[2]].concat()).unwrap();
-    assert_eq!(records.iter().map(|record| record.seq).collect::<Vec<_>>(), [1, 3]);
+    for order in [[0, 2, 3, 4], [0, 1, 1, 2], [0, 2, 1, 3]] {
+        let wrong: Vec<u8> = order.iter().flat_map(|line| lines[*line].to_vec()).collect();
+        let Reading { records, damaged } = read_on(&wrong);
+        assert_eq!(damaged, Some(records.len() + 1), "{order:?}");
+        assert!((1..=2).contains(&records.len()), "{order:?}");
+        assert!(read(&wrong).is_err());
+    }
+    // Without its first line nothing of it is believed.
+    assert_eq!(read_on(&lines[1..].concat()), Reading { records: Vec::new(), damaged: Some(1) });
+}
+
+#[test]
+fn lines_that_wait_at_once_share_one_append_in_their_order() {
+    let directory = TempDir::new().unwrap();
+    let (store, clock) = (Watched::new(directory.path()), VirtualClock::noon());
+    let journal = Journal::open(&store, &clock, "run-1");
+    let ended = |index| Entry::Ended { index, end: End::Done };
+    let at_once = async {
+        let writes = (0..100).map(|index| journal.write(ended(index)));
+        for written in futures::future::join_all(writes).await {
+            written.unwrap();
+        }
+        journal.write(Entry::Finished).await.unwrap();
+    };
+    now(at_once);
+    assert_eq!(store.calls(), 2, "one append for the hundred, one for the last");
+    let records = read(&now(store.get("journal/run-1.jsonl")).unwrap().unwrap()).unwrap();
+    let expected: Vec<Entry> = (0..100).map(ended).chain([Entry::Finished]).collect();
+    assert_eq!(records.into_iter().map(|record| record.entry).collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn when_a_shared_append_fails_all_that_waited_for_it_are_told() {
+    let directory = TempDir::new().unwrap();
+    let (store, clock) = (Watched::failing(directory.path(), 1, |number, at| number == at), VirtualClock::noon());
+    let journal = Journal::open(&store, &clock, "run-1");
+    let writes = (0..10).map(|index| journal.write(Entry::Ended { index, end: End::Done }));
+    let told = now(futures::future::join_all(writes));
+    assert!(told.iter().all(Result::is_err), "{told:?}");
+    assert_eq!(store.calls(), 1);
 }
 
 #[test]

@@ -19,10 +19,6 @@ async fn writes_are_told_as_they_were(emulator: Emulator, faults: Faults) {
         present = next;
         let key = format!("records/{number}");
         assert!(store.create(&key, b"mine").await.unwrap(), "{number}");
-        // Only a write of its own makes it true: the same bytes of another do not.
-        if faults.lose_answer == 0 && faults.busy_after == 0 {
-            assert!(!store.create(&key, b"mine").await.unwrap(), "{number}");
-        }
         assert!(!store.create(&key, b"another's").await.unwrap(), "{number}");
         store.append("journal/run.jsonl", format!("{number}\n").as_bytes()).await.unwrap();
     }
@@ -67,7 +63,8 @@ async fn with_lost_answers_races_have_one_winner_still() {
 
 #[tokio::test]
 async fn a_bucket_that_is_not_there_is_an_error_and_never_empty() {
-    for emulator in [Emulator::S3sFs, Emulator::Azurite] {
+    // s3s-fs says of a missing bucket that the key is missing; S3 and moto do not.
+    for emulator in [Emulator::Moto, Emulator::Azurite] {
         let bucket = emulator.start();
         let url = backstay_core::model::ObjectsUrl { bucket: "nowhere".to_owned(), ..bucket.url("fleet") };
         let store = backstay_runtime::bucket_store::open(&url, &bucket.environment()).unwrap();

@@ -21,6 +21,13 @@ async fn s3_by_s3s_fs_keeps_the_contract() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn s3_by_moto_keeps_the_contract() {
+    check(Backend::bucket(Emulator::Moto).open(), 100).await;
+}
+
+/// Half a minute of Python.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+#[ignore = "slow: run with --run-ignored"]
+async fn s3_by_moto_lists_more_than_its_page() {
     check(Backend::bucket(Emulator::Moto).open(), MANY).await;
 }
 

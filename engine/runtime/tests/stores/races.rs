@@ -26,7 +26,7 @@ async fn in_memory_each_race_has_one_winner() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn in_a_directory_each_race_has_one_winner() {
-    one_winner_each(&Backend::directory(), 1_000).await;
+    one_winner_each(&Backend::directory(), 500).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -36,7 +36,7 @@ async fn on_s3_by_s3s_fs_each_race_has_one_winner() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn on_s3_by_moto_each_race_has_one_winner() {
-    one_winner_each(&Backend::bucket(Emulator::Moto), 200).await;
+    one_winner_each(&Backend::bucket(Emulator::Moto), 50).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
