@@ -7,6 +7,8 @@ mod calls;
 mod clouds;
 mod documents;
 mod engine;
+mod fresh;
+mod half_made;
 mod journal;
 mod keys;
 mod lease;
