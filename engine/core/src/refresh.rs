@@ -149,7 +149,13 @@ fn stale_create(change: &Change, create: &CreatePoint, now: &Now<'_>) -> Option<
     if shelf.attempts.contains(&create.point) {
         return Some(format!("attempt {} was begun by another run", create.point));
     }
-    let Some(instance) = now.instances.get(&create.instance) else {
+    stale_instance(create, now.instances.get(&create.instance).copied())
+}
+
+/// Why a point cannot be cut of its instance as that is now; `None` where it can.
+#[must_use]
+pub fn stale_instance(create: &CreatePoint, now: Option<&Instance>) -> Option<String> {
+    let Some(instance) = now else {
         return Some(format!("instance {} is gone", create.instance));
     };
     if disks_of(instance) != planned_disks(create) {

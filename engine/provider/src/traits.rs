@@ -56,6 +56,12 @@ pub trait Inventory: Send + Sync {
     /// One page of all instances. The disks' roles and the database's state are filled in as far as the site itself tells.
     async fn instances(&self, page: Option<PageToken>) -> Result<Page<Instance>, ProviderError>;
 
+    /// One instance, read now, as [`Inventory::instances`] shows it; `None` where the site says explicitly that there is none. A
+    /// site that shows instances in listings only says so by an error of class `Invalid`.
+    async fn instance(&self, id: &InstanceId) -> Result<Option<Instance>, ProviderError> {
+        Err(ProviderError::invalid(format!("describe instance `{id}`: this site lists instances only")))
+    }
+
     /// One page of all snapshots that carry [`backstay_core::tags::MANAGED`]. A page may have none of them and still not be
     /// the last. Where a site shows nothing without permission, "nothing" is an error unless the permission is proven.
     async fn snapshots(&self, page: Option<PageToken>) -> Result<Page<Snapshot>, ProviderError>;

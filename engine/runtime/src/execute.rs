@@ -11,10 +11,11 @@ use crate::seams::{Clock, StoreError};
 use crate::state::State;
 use backstay_core::capabilities::Rules;
 use backstay_core::lsn::segment_name;
-use backstay_core::model::{Cluster, ProviderKind};
+use backstay_core::model::{Cluster, PostgresAddress, ProviderKind};
 use backstay_core::name::{AccountId, SiteName, SnapshotId};
-use backstay_core::observed::{Generation, Readiness, RecentDelete, Snapshot};
+use backstay_core::observed::{DatabaseState, Generation, Readiness, RecentDelete, Snapshot};
 use backstay_core::plan::{Action, Change, CreatePoint, ExpectedSnapshot, MarkPoint, PlannedPart};
+use backstay_core::refresh::stale_instance;
 use backstay_core::saga::{CutSnapshot, Effect, Event, PointFacts};
 use backstay_core::seal::{Keyring, Place, SealKey};
 use backstay_core::tags::{self, Tags};
@@ -182,8 +183,12 @@ impl<'a> Hands<'a> {
         }
     }
 
-    /// A snapshot with one of our intents means that another run has begun this attempt.
+    /// The instance must be as the plan saw it, and a snapshot with one of our intents means that another run has begun this
+    /// attempt. A newer point of the slot can only be another run's, and shows in the lease.
     async fn look_for_attempt(&self, create: &CreatePoint) -> Result<Event, Answer> {
+        if let Some(because) = self.stale_instance(create).await? {
+            return Err(stale(because));
+        }
         for part in &create.parts {
             let found = self.calls.by_intent(&part.intent).await?;
             if !found.is_empty() {
@@ -193,12 +198,31 @@ impl<'a> Hands<'a> {
         Ok(Event::Done)
     }
 
+    /// Why the instance is not as the plan saw it.
+    async fn stale_instance(&self, create: &CreatePoint) -> Result<Option<String>, Answer> {
+        let mut now = match self.calls.instance(&create.instance).await {
+            Ok(now) => now,
+            // The cut itself refuses disks that are not attached there.
+            Err(CallError::Refused(error)) if error.class == ErrorClass::Invalid => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        if let (Some(instance), Some(databases)) = (&mut now, &self.calls.capabilities().databases)
+            && !matches!(instance.database, DatabaseState::Unreachable { .. })
+        {
+            instance.database = databases.status(&create.instance, self.address(create)).await;
+        }
+        Ok(stale_instance(create, now.as_ref()))
+    }
+
+    fn address(&self, create: &CreatePoint) -> Option<&'a PostgresAddress> {
+        self.cluster.nodes.iter().find(|node| node.name == create.node).and_then(|node| node.postgres.as_ref())
+    }
+
     async fn begin_backup(&mut self, create: &CreatePoint) -> Result<Event, Answer> {
         let databases = self.calls.capabilities().databases.as_ref();
         let databases = databases.ok_or_else(|| fail("this site's servers cannot be reached"))?;
-        let address = self.cluster.nodes.iter().find(|node| node.name == create.node).and_then(|n| n.postgres.as_ref());
         let label = format!("backstay {} {}", self.cluster.uid, create.point);
-        let session = databases.begin_backup(&create.instance, address, &label).await?;
+        let session = databases.begin_backup(&create.instance, self.address(create), &label).await?;
         let start = session.start().clone();
         self.session = Some(session);
         Ok(Event::Begun { system: start.system, is_standby: start.is_standby })

@@ -31,6 +31,11 @@ pub enum Call {
         /// Where to go on.
         page: Option<String>,
     },
+    /// One machine.
+    DescribeInstance {
+        /// Which one.
+        id: InstanceId,
+    },
     /// One snapshot, whosever it is.
     DescribeSnapshot {
         /// Which one.
@@ -256,7 +261,8 @@ impl Call {
             Self::ListInstances { .. } => Some(SimCall::ListInstances),
             Self::ListSnapshots { .. } | Self::ListUnmanaged { .. } => Some(SimCall::ListSnapshots),
             // Both read a few snapshots now; a fault of the long listing must not make every create fail too.
-            Self::DescribeSnapshot { .. }
+            Self::DescribeInstance { .. }
+            | Self::DescribeSnapshot { .. }
             | Self::FindByIntent { .. }
             | Self::DescribeDisk { .. }
             | Self::FindDisks { .. } => Some(SimCall::Describe),
@@ -286,7 +292,9 @@ impl Call {
             | Self::CheckPermission { .. }
             | Self::FindByIntent { .. }
             | Self::FindDisks { .. } => Some(CallClass::List),
-            Self::DescribeSnapshot { .. } | Self::DescribeDisk { .. } => Some(CallClass::Describe),
+            Self::DescribeInstance { .. } | Self::DescribeSnapshot { .. } | Self::DescribeDisk { .. } => {
+                Some(CallClass::Describe)
+            }
             Self::CreateSnapshot { .. } => Some(CallClass::Create),
             Self::CreateGroup { .. } => Some(CallClass::CreateGroup),
             Self::CopySnapshot(_) => Some(CallClass::Copy),
@@ -312,6 +320,7 @@ impl Call {
             Self::ListInstances { .. }
             | Self::ListSnapshots { .. }
             | Self::ListUnmanaged { .. }
+            | Self::DescribeInstance { .. }
             | Self::DescribeSnapshot { .. }
             | Self::CheckPermission { .. }
             | Self::FindByIntent { .. }
@@ -348,6 +357,7 @@ impl fmt::Display for Call {
             Self::ListSnapshots { page: Some(_), .. } => f.write_str("list further snapshots"),
             Self::ListUnmanaged { page: None } => f.write_str("list the snapshots of others"),
             Self::ListUnmanaged { page: Some(_) } => f.write_str("list further snapshots of others"),
+            Self::DescribeInstance { id } => write!(f, "describe instance `{id}`"),
             Self::DescribeSnapshot { id } => write!(f, "describe snapshot `{id}`"),
             Self::CheckPermission { .. } => f.write_str("check the permission to ask"),
             Self::CreateDisk(NewDisk { snapshot, .. }) => write!(f, "make a disk from snapshot `{snapshot}`"),
@@ -412,6 +422,8 @@ pub enum Reply {
     Unmanaged(Page<Unmanaged>),
     /// To [`Call::LockSnapshot`]: when the lock ends.
     Locked(Timestamp),
+    /// To [`Call::DescribeInstance`].
+    Instance(Box<Instance>),
     /// To [`Call::DescribeSnapshot`].
     Snapshot(Box<Snapshot>),
     /// To [`Call::FindByIntent`].

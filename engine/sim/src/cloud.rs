@@ -239,6 +239,7 @@ impl Cloud {
                 Decision::answer(self.list_snapshots(now, shelf, *only_ours, page.as_deref(), shuffle))
             }
             Call::ListUnmanaged { page } => Decision::answer(self.list_unmanaged(shelf, page.as_deref(), shuffle)),
+            Call::DescribeInstance { id } => Decision::answer(self.describe_instance(id)),
             Call::DescribeSnapshot { id } => {
                 let found = shelf.get(id).ok_or_else(|| self.no_snapshot(id));
                 Decision::answer(found.map(|snapshot| Reply::Snapshot(Box::new(snapshot.shown(now)))))

@@ -147,7 +147,8 @@ impl Cloud {
             Call::ListInstances { page } => Cursor::read(INSTANCES, page.as_deref()).map(|cursor| cursor.number),
             Call::ListSnapshots { page, .. } => Cursor::read(SNAPSHOTS, page.as_deref()).map(|cursor| cursor.number),
             Call::ListUnmanaged { page } => Cursor::read(UNMANAGED, page.as_deref()).map(|cursor| cursor.number),
-            Call::DescribeSnapshot { .. }
+            Call::DescribeInstance { .. }
+            | Call::DescribeSnapshot { .. }
             | Call::CheckPermission { .. }
             | Call::FindByIntent { .. }
             | Call::CreateSnapshot { .. }

@@ -30,12 +30,17 @@ impl Cloud {
         let from = after.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
         let rest = self.world.machines.range((from, Bound::Unbounded));
         let page = self.page(INSTANCES, &cursor, rest, |(id, _)| id.as_str(), shuffle);
-        let shown = page.items.into_iter().map(|(id, machine)| Instance {
-            id: id.clone(),
-            disks: self.disks_of(id, machine),
-            database: self.database(id, machine),
-        });
+        let shown = page.items.into_iter().map(|(id, machine)| self.shown_instance(id, machine));
         Ok(Reply::Instances(Page { items: shown.collect(), next: page.next }))
+    }
+
+    pub(crate) fn describe_instance(&self, id: &InstanceId) -> Result<Reply, SimError> {
+        let machine = self.world.machines.get(id).ok_or_else(|| self.no_instance(id))?;
+        Ok(Reply::Instance(Box::new(self.shown_instance(id, machine))))
+    }
+
+    fn shown_instance(&self, id: &InstanceId, machine: &Machine) -> Instance {
+        Instance { id: id.clone(), disks: self.disks_of(id, machine), database: self.database(id, machine) }
     }
 
     pub(crate) fn list_snapshots(
@@ -114,6 +119,7 @@ impl Cloud {
             Call::ListInstances { .. } => Some(Ok(Reply::Instances(Page { items: Vec::new(), next: None }))),
             Call::ListSnapshots { .. } => Some(Ok(Reply::Snapshots(Page { items: Vec::new(), next: None }))),
             Call::ListUnmanaged { .. } => Some(Ok(Reply::Unmanaged(Page { items: Vec::new(), next: None }))),
+            Call::DescribeInstance { id } => Some(Err(self.no_instance(id))),
             Call::DescribeSnapshot { id } => Some(Err(self.no_snapshot(id))),
             Call::FindByIntent { .. } => Some(Ok(Reply::Found(Vec::new()))),
             Call::DescribeDisk { id } => Some(Err(self.no_disk(id))),

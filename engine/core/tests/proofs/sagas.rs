@@ -8,7 +8,7 @@ use backstay_core::name::{DiskId, SiteName};
 use backstay_core::observed::Generation;
 use backstay_core::observed::{DatabaseRole, DiskRole, Readiness};
 use backstay_core::plan::{Action, CopyPoint, ExpectedSnapshot, LockPoint, PlannedCopy, Repair, Retagged, TagPoint};
-use backstay_core::saga::{CutSnapshot, Effect, End, Event, Saga};
+use backstay_core::saga::{CutSnapshot, Effect, End, Event, Saga, take_up};
 use backstay_core::tags::{Intent, PointClass, PointKey, Tags};
 use backstay_core::time::Duration;
 use insta::assert_snapshot;
@@ -500,4 +500,41 @@ fn a_role_that_nothing_could_tell_is_not_compared() {
     let (saga, _) = drive(&Action::Create(create), |_, effect| answer(effect));
     assert_eq!(saga.end(), Some(&End::Done));
     assert_eq!(saga.facts().system, Some(SYSTEM));
+}
+
+#[test]
+fn a_half_made_point_is_taken_up_where_nothing_of_a_session_is_missing_and_nowhere_else() {
+    let creates = actions().into_iter().filter(|action| matches!(action, Action::Create(_)));
+    for create in creates {
+        let (whole, asked) = drive(&create, |_, effect| answer(effect));
+        let is_labelled = asked.contains(&Effect::BeginBackup);
+        for cut_off in 0..=asked.len() {
+            let answers: Vec<Event> = asked[..cut_off].iter().map(answer).collect();
+            let broken = Event::Failed { because: "broken".to_owned() };
+            for answers in [answers.clone(), [answers, vec![broken]].concat()] {
+                let expected = match asked.get(cut_off) {
+                    Some(Effect::CloseBackup) => Some(&asked[cut_off + 1]),
+                    Some(seal @ Effect::Seal { .. }) => Some(seal),
+                    Some(cut @ Effect::Cut { .. }) if !is_labelled => Some(cut),
+                    _ => None,
+                };
+                let taken = take_up(&create, answers);
+                assert_eq!(taken.as_ref().map(|(_, next)| next), expected, "{cut_off} of {asked:?}");
+                // From there it ends as it would have.
+                let Some((mut saga, mut next)) = taken.map(|(saga, next)| (saga, Some(next))) else { continue };
+                while let Some(effect) = next {
+                    next = saga.next(answer(&effect)).unwrap();
+                }
+                assert_eq!((saga.end(), saga.facts()), (whole.end(), whole.facts()));
+            }
+        }
+    }
+    assert!(take_up(&lock(), []).is_none());
+}
+
+#[test]
+fn a_journal_that_does_not_fit_its_create_is_not_taken_up() {
+    let create = action("create", CRASH, true);
+    assert!(take_up(&create, [Event::Stopped { wal: WAL }]).is_none());
+    assert!(take_up(&create, [Event::Done, Event::Snapshots { snapshots: Vec::new() }]).is_none());
 }

@@ -3,7 +3,8 @@
 use super::trial::failed;
 use super::{Outcome, Trial, claim};
 use crate::{Description, ErrorClass};
-use backstay_core::name::SnapshotId;
+use backstay_core::name::{InstanceId, SnapshotId};
+use backstay_core::observed::Instance;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeSet;
 
@@ -32,7 +33,22 @@ pub async fn the_instance_is_listed_with_its_disks(trial: &Trial<'_>) -> Result<
         let is_there = instance.disks.iter().any(|attached| attached.id == *disk);
         claim(is_there, || format!("`{wanted}` is listed without its disk `{disk}`"))?;
     }
-    Ok(())
+    the_instance_is_described_as_listed(trial, instance).await
+}
+
+/// Asked for alone, it looks the same, and one that was never there is explicitly not there; or the site only lists.
+async fn the_instance_is_described_as_listed(trial: &Trial<'_>, listed: &Instance) -> Result<(), String> {
+    let inventory = &trial.capabilities.inventory;
+    match inventory.instance(&listed.id).await {
+        Err(error) if error.class == ErrorClass::Invalid => return Ok(()),
+        Err(error) => return Err(failed("describing an instance", &error)),
+        Ok(described) => claim(described.as_ref().is_some_and(|now| now.disks == listed.disks), || {
+            format!("`{}` is described otherwise than listed: {described:?}", listed.id)
+        })?,
+    }
+    let nobody = InstanceId::new("i-00000000000000000").map_err(|error| error.to_string())?;
+    let absent = inventory.instance(&nobody).await.map_err(|e| failed("describing no instance", &e))?;
+    claim(absent.is_none(), || format!("`{nobody}` is described: {absent:?}"))
 }
 
 /// Following the tokens reaches the end, shows everything once, and shows the same again.

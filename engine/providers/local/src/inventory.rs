@@ -65,6 +65,19 @@ impl Inventory for LocalInventory {
         .await
     }
 
+    async fn instance(&self, id: &InstanceId) -> Result<Option<Instance>, ProviderError> {
+        let (place, name) = (Arc::clone(&self.place), id.to_string());
+        blocking(move || {
+            let root = place.root()?;
+            match Layout::read(&root, &name) {
+                Ok(layout) => Ok(Some(instance(&name, layout))),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+                Err(error) => Err(failed("look at", &root.join("instances").join(&name), &error)),
+            }
+        })
+        .await
+    }
+
     async fn snapshots(&self, page: Option<PageToken>) -> Result<Page<Snapshot>, ProviderError> {
         let place = Arc::clone(&self.place);
         blocking(move || {

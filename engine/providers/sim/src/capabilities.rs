@@ -3,7 +3,7 @@
 use crate::site::{SimSite, Turn};
 use async_trait::async_trait;
 use backstay_core::model::{LockMode, ProviderKind};
-use backstay_core::name::{ClusterUid, DiskId, SnapshotId};
+use backstay_core::name::{ClusterUid, DiskId, InstanceId, SnapshotId};
 use backstay_core::observed::{Generation, Instance, SiteClock, Snapshot, Unmanaged};
 use backstay_core::tags::{INTENT, Intent, MANAGED, PointKey, Tags};
 use backstay_provider::{
@@ -42,6 +42,20 @@ impl Inventory for SimSite {
             self.add_own_backups(&instance.id, &mut instance.database);
         }
         Ok(found)
+    }
+
+    async fn instance(&self, id: &InstanceId) -> Result<Option<Instance>, ProviderError> {
+        let call = Call::DescribeInstance { id: id.clone() };
+        let shown = call.to_string();
+        match self.look()?.try_call(call)? {
+            Ok(Reply::Instance(mut instance)) => {
+                self.add_own_backups(&instance.id, &mut instance.database);
+                Ok(Some(*instance))
+            }
+            Ok(_) => unreachable!("{ANSWERS}"),
+            Err(error) if error.kind == SimErrorKind::NotFound => Ok(None),
+            Err(error) => Err(self.refusal(&shown, &error)),
+        }
     }
 
     async fn snapshots(&self, token: Option<PageToken>) -> Result<Page<Snapshot>, ProviderError> {

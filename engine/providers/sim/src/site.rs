@@ -154,6 +154,7 @@ impl SimSite {
             | Reply::Locked(_)
             | Reply::Disk(_)
             | Reply::Disks(_)
+            | Reply::Instance(_)
             | Reply::Snapshot(_)
             | Reply::Found(_)
             | Reply::Database(_)
@@ -370,6 +371,7 @@ fn says_nothing(answer: &Result<Reply, SimError>) -> bool {
         Ok(Reply::Disks(found)) => found.is_empty(),
         Ok(
             Reply::Locked(_)
+            | Reply::Instance(_)
             | Reply::Snapshot(_)
             | Reply::Created(_)
             | Reply::Disk(_)

@@ -15,7 +15,7 @@ pub(crate) use limits::{Limits, of_sites};
 use crate::events::{Event, Observer};
 use crate::seams::Clock;
 use backstay_core::model::LockMode;
-use backstay_core::name::{DiskId, SiteName, SnapshotId};
+use backstay_core::name::{DiskId, InstanceId, SiteName, SnapshotId};
 use backstay_core::observed::{Generation, Instance, Snapshot, Unmanaged};
 use backstay_core::tags::{Intent, Tags};
 use backstay_provider::limits::{Request, Verdict};
@@ -119,6 +119,11 @@ impl<'a> Calls<'a> {
     /// One page of all instances.
     pub async fn instances(&self, page: Option<PageToken>) -> Result<Page<Instance>, CallError> {
         self.call(Request::Page, || self.capabilities.inventory.instances(page.clone())).await
+    }
+
+    /// One instance, read now.
+    pub async fn instance(&self, id: &InstanceId) -> Result<Option<Instance>, CallError> {
+        self.call(Request::Describe, || self.capabilities.inventory.instance(id)).await
     }
 
     /// One page of our snapshots.

@@ -8,6 +8,8 @@ mod clouds;
 mod documents;
 mod engine;
 mod holds;
+mod fresh;
+mod half_made;
 mod journal;
 mod keys;
 mod lease;
