@@ -99,7 +99,7 @@ async fn read_place(
         account: seen.account.clone(),
         abilities: seen.abilities.clone(),
         instances: seen.instances.clone(),
-        snapshots: read_snapshots(name, capabilities, &Silent).await?,
+        snapshots: read_snapshots(name, capabilities, &Silent).await?.into(),
         unmanaged: seen.unmanaged.clone(),
         kept_files: read_kept_files(capabilities).await?,
     })
