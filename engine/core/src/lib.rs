@@ -30,6 +30,7 @@ pub mod saga;
 pub mod schedule;
 pub mod seal;
 mod share;
+mod snapshots;
 pub mod tags;
 pub mod time;
 pub mod tombstone;

@@ -4,7 +4,7 @@
 //! value, so that it is not believed of another one that was made from it.
 
 use std::fmt;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 /// A fingerprint of a value in memory. It need not withstand an attacker: nobody else chooses what it is taken of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,9 +72,64 @@ impl<T> fmt::Debug for Memo<T> {
     }
 }
 
+/// The same for what is found out by something besides the value, and is too large to be copied. Whoever changes the value must
+/// put an empty one in its place.
+pub(crate) struct Memos<K, T>(OnceLock<Arc<Known<K, T>>>);
+
+struct Known<K, T> {
+    by: K,
+    found: T,
+    /// By anything else.
+    others: Memos<K, T>,
+}
+
+impl<K, T> Memos<K, T> {
+    /// What was found out by this, or is found out now.
+    pub(crate) fn get(&self, is_this: &dyn Fn(&K) -> bool, find: &dyn Fn() -> (K, T)) -> &T {
+        let known = self.0.get_or_init(|| {
+            let (by, found) = find();
+            Arc::new(Known { by, found, others: Self::default() })
+        });
+        if is_this(&known.by) { &known.found } else { known.others.get(is_this, find) }
+    }
+}
+
+impl<K, T> Clone for Memos<K, T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<K, T> Default for Memos<K, T> {
+    fn default() -> Self {
+        Self(OnceLock::new())
+    }
+}
+
+impl<K, T> PartialEq for Memos<K, T> {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl<K, T> fmt::Debug for Memos<K, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("..")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_found_out_by_one_is_not_believed_by_another() {
+        let memos: Memos<u8, u8> = Memos::default();
+        let get = |memos: &Memos<u8, u8>, by: u8| *memos.get(&|known| *known == by, &|| (by, by * 2));
+        assert_eq!([get(&memos, 1), get(&memos, 2), get(&memos, 1)], [2, 4, 2]);
+        let known = |by: u8| *memos.clone().get(&|known| *known == by, &|| panic!("it is known"));
+        assert_eq!([known(1), known(2)], [2, 4]);
+    }
 
     #[test]
     fn what_was_found_out_is_not_believed_of_another_value() {

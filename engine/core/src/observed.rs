@@ -6,6 +6,7 @@ use crate::model::{Origin, ProviderKind};
 use crate::name::{AccountId, ClusterUid, DiskId, InstanceId, KmsKey, Location, SiteName, SnapshotId, SystemId};
 use crate::plan::Cause;
 use crate::seal::Keyring;
+pub use crate::snapshots::Snapshots;
 use crate::tags::{PointKey, Tags};
 use crate::time::Duration;
 use crate::tombstone::Tombstone;
@@ -75,7 +76,7 @@ pub struct SiteInventory {
     /// Every instance, ordered by id.
     pub instances: Vec<Instance>,
     /// Every snapshot that carries [`crate::tags::MANAGED`], ordered by id.
-    pub snapshots: Vec<Snapshot>,
+    pub snapshots: Snapshots,
     /// Every other snapshot of a disk that an instance here has attached, ordered by id.
     #[serde(default)]
     pub unmanaged: Vec<Unmanaged>,

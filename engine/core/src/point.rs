@@ -6,11 +6,10 @@ use crate::lsn::WalRange;
 use crate::name::{ClusterUid, SnapshotId, SystemId};
 use crate::observed::{Readiness, SiteInventory, Snapshot};
 use crate::seal::{Keyring, NotOurs, OwnedSnapshot, Place};
-use crate::tags::{self, Ours, PartName, PartRole, PointClass, PointKey};
-use crate::time::parse_stamp;
+use crate::snapshots::{Attempt, Facts, Progress, Reading, index};
+use crate::tags::{self, PartName, PartRole, PointClass, PointKey};
 use jiff::Timestamp;
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// What a point can be recovered to by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +46,8 @@ pub struct Part<'a> {
     pub name: PartName,
     /// The snapshot.
     pub snapshot: OwnedSnapshot<'a>,
+    /// By what its id is found fast.
+    pub(crate) print: u64,
 }
 
 /// The volume snapshots of one attempt at one site.
@@ -70,7 +71,7 @@ pub struct RecoveryPoint<'a> {
     pub parts: Vec<Part<'a>>,
     /// Its snapshots that carry only our intent.
     pub unsealed: Vec<&'a Snapshot>,
-    /// Whether a tag of one of its sealed parts says that it is held.
+    /// Whether a tag of one of its snapshots says that it is held, sealed or not: a hold that nobody proved only ever keeps more.
     pub is_tagged_held: bool,
     /// Whether a tag of one of its sealed parts says that it is marked.
     pub is_tagged_marked: bool,
@@ -98,17 +99,14 @@ pub struct Stranger<'a> {
     pub why: NotOurs,
 }
 
-/// The snapshots of one site, grouped by the cluster that they claim.
+/// The snapshots of one site, by the cluster that they claim.
 ///
-/// Grouping is cheap; a cluster's points are put together when somebody asks for its [`Shelf`].
-#[derive(Debug, Clone)]
+/// A cluster's points are put together when somebody asks for its [`Shelf`].
+#[derive(Debug, Clone, Copy)]
 pub struct Catalogue<'a> {
     inventory: &'a SiteInventory,
     keyring: &'a Keyring,
-    /// Places in the inventory's list of snapshots.
-    groups: BTreeMap<ClusterUid, Vec<u32>>,
-    /// Those that name no cluster.
-    nobodys: Vec<u32>,
+    reading: &'a Reading,
 }
 
 /// All that lies at one site of one cluster.
@@ -118,8 +116,8 @@ pub struct Shelf<'a> {
     pub points: Vec<RecoveryPoint<'a>>,
     /// What claims to be ours and is not, by snapshot id.
     pub strangers: Vec<Stranger<'a>>,
-    /// Every attempt that a snapshot, ours or not, or a kept file names: none is made under a name that is in use.
-    pub attempts: BTreeSet<PointKey>,
+    /// Every attempt that a snapshot, ours or not, or a kept file names, in any order: none is made under a name that is in use.
+    pub attempts: Vec<PointKey>,
 }
 
 impl<'a> Shelf<'a> {
@@ -137,210 +135,123 @@ impl<'a> Shelf<'a> {
 }
 
 impl<'a> Catalogue<'a> {
-    /// Groups the snapshots of one site, in whatever order they come.
+    /// The snapshots of one site, in whatever order they come.
     #[must_use]
     pub fn of(inventory: &'a SiteInventory, keyring: &'a Keyring) -> Self {
-        // A fleet's uids are few, its snapshots many: each uid is checked and kept once.
-        let mut numbers: HashMap<&str, usize> = HashMap::new();
-        let mut lists: Vec<(Option<ClusterUid>, Vec<u32>)> = Vec::new();
-        for (snapshot, place) in inventory.snapshots.iter().zip(0_u32..) {
-            let uid = snapshot.tags.get(tags::CLUSTER).unwrap_or_default();
-            let number = *numbers.entry(uid).or_insert_with(|| {
-                lists.push((ClusterUid::new(uid).ok(), Vec::new()));
-                lists.len() - 1
-            });
-            lists[number].1.push(place);
-        }
-        let mut catalogue = Self { inventory, keyring, groups: BTreeMap::new(), nobodys: Vec::new() };
-        for (uid, places) in lists {
-            match uid {
-                Some(uid) => drop(catalogue.groups.insert(uid, places)),
-                None => catalogue.nobodys.extend(places),
-            }
-        }
-        for (uid, _) in &inventory.kept_files {
-            if !catalogue.groups.contains_key(uid) {
-                catalogue.groups.insert(uid.clone(), Vec::new());
-            }
-        }
-        catalogue
+        Self { inventory, keyring, reading: Reading::of(inventory, keyring) }
     }
 
-    /// Every cluster of which anything is here, ours or not.
-    pub fn clusters(&self) -> impl Iterator<Item = &ClusterUid> {
-        self.groups.keys()
+    /// Every cluster of which anything is here, ours or not; some of them twice.
+    pub fn clusters(&self) -> impl Iterator<Item = &'a ClusterUid> {
+        let kept = self.inventory.kept_files.iter().map(|(uid, _)| uid);
+        self.reading.clusters().chain(kept)
     }
 
     /// What is here of a cluster.
     #[must_use]
     pub fn shelf(&self, uid: &ClusterUid) -> Shelf<'a> {
-        let mut shelf = self.put_together(self.groups.get(uid).map_or(&[], Vec::as_slice), true);
-        let first = (uid.clone(), PointKey { slot: Timestamp::MIN, attempt: 0 });
-        let kept = self.inventory.kept_files.range(first..).take_while(|(cluster, _)| cluster == uid);
-        shelf.attempts.extend(kept.map(|(_, key)| *key));
+        let mut shelf = Shelf::default();
+        if let Some(said) = self.reading.said_of(uid, self.inventory, self.keyring) {
+            shelf.strangers = said.strangers.iter().map(|place| self.stranger(*place, true)).collect();
+            let attempts = said.attempts();
+            shelf.points = attempts.map(|attempt| assemble(attempt, &self.inventory.snapshots)).collect();
+            shelf.points.sort_by_key(|point| Reverse((point.cut, point.key, point.class)));
+            shelf.attempts = shelf.points.iter().map(|point| point.key).collect();
+            shelf.attempts.extend(shelf.strangers.iter().filter_map(|stranger| named_by(stranger.snapshot)));
+        }
+        if !self.inventory.kept_files.is_empty() {
+            let first = (uid.clone(), PointKey { slot: Timestamp::MIN, attempt: 0 });
+            let kept = self.inventory.kept_files.range(first..).take_while(|(cluster, _)| cluster == uid);
+            shelf.attempts.extend(kept.map(|(_, key)| *key));
+        }
         shelf
     }
 
     /// What claims to be ours, and names no cluster, by snapshot id.
     #[must_use]
     pub fn strangers(&self) -> Vec<Stranger<'a>> {
-        self.put_together(&self.nobodys, false).strangers
+        let mut strangers: Vec<Stranger<'_>> =
+            self.reading.nobodys.iter().map(|place| self.stranger(*place, false)).collect();
+        strangers.sort_by_key(|stranger| &stranger.snapshot.id);
+        strangers
     }
 
-    /// `is_claimed` tells whether these snapshots name a cluster.
-    fn put_together(&self, places: &[u32], is_claimed: bool) -> Shelf<'a> {
+    /// `is_claimed` tells whether it names a cluster.
+    fn stranger(&self, place: u32, is_claimed: bool) -> Stranger<'a> {
+        let snapshot = &self.inventory.snapshots[index(place)];
         let place = Place { provider: self.inventory.provider, account: &self.inventory.account };
-        let mut shelf = Shelf::default();
-        let mut found: Vec<(PointKey, PointClass, Found<'a>)> = Vec::with_capacity(places.len());
-        let mut stranger = |snapshot, why| shelf.strangers.push(Stranger { snapshot, why });
-        for snapshot in places.iter().filter_map(|place| self.inventory.snapshots.get(usize::try_from(*place).ok()?)) {
-            let ours = snapshot.tags.ours();
-            let (point, slot) = (ours.get(tags::POINT), ours.get(tags::SLOT));
-            let class = ours.get(tags::CLASS).and_then(PointClass::parse);
-            let key = point.zip(slot).and_then(|(point, slot)| PointKey::of_slot(point, slot));
-            let (true, Some(key), Some(class)) = (is_claimed, key, class) else {
-                shelf.attempts.extend(point.and_then(|text| text.parse::<PointKey>().ok()));
-                stranger(snapshot, NotOurs::Forged);
-                continue;
-            };
-            if found.last().is_none_or(|(last, _, _)| *last != key) {
-                shelf.attempts.insert(key);
-            }
-            match OwnedSnapshot::check_tags(&place, snapshot, &ours, self.keyring) {
-                Ok(owned) => match ours.get(tags::PART).and_then(|text| text.parse().ok()) {
-                    Some(name) => {
-                        let said = Said {
-                            facts: facts(&ours),
-                            is_held: ours.get(tags::HOLD).is_some(),
-                            is_marked: ours.get(tags::EXPIRE).is_some(),
-                        };
-                        found.push((key, class, Found::Part(Part { name, snapshot: owned }, said)));
-                    }
-                    None => stranger(snapshot, NotOurs::Forged),
-                },
-                Err(NotOurs::Unsealed) => found.push((key, class, Found::Unsealed(snapshot))),
-                Err(why @ (NotOurs::UnknownKey(_) | NotOurs::Forged)) => stranger(snapshot, why),
-            }
-        }
-        shelf.strangers.sort_by_key(|stranger| &stranger.snapshot.id);
-        found.sort_by_key(|(key, class, _)| (*key, *class));
-        let mut rest = found.into_iter().peekable();
-        while let Some((key, class, first)) = rest.next() {
-            let mut attempt = Attempt::default();
-            attempt.take(first);
-            while let Some((_, _, next)) =
-                rest.next_if(|(other, other_class, _)| (*other, *other_class) == (key, class))
-            {
-                attempt.take(next);
-            }
-            shelf.points.push(assemble(class, key, attempt));
-        }
-        shelf.points.sort_by_key(|point| Reverse((point.cut, point.key, point.class)));
-        shelf
+        let tag = |key: &str| snapshot.tags.get(key);
+        let is_named = is_claimed
+            && tag(tags::POINT)
+                .zip(tag(tags::SLOT))
+                .is_some_and(|(point, slot)| PointKey::of_slot(point, slot).is_some())
+            && tag(tags::CLASS).and_then(PointClass::parse).is_some();
+        let why = match OwnedSnapshot::check(&place, snapshot, self.keyring) {
+            Err(why @ NotOurs::UnknownKey(_)) if is_named => why,
+            // What names no attempt is not ours, whatever seals it.
+            Ok(_) | Err(NotOurs::UnknownKey(_) | NotOurs::Forged | NotOurs::Unsealed) => NotOurs::Forged,
+        };
+        Stranger { snapshot, why }
     }
 }
 
-/// What a part's tags say, read once.
-struct Said {
-    facts: Option<Facts>,
-    is_held: bool,
-    is_marked: bool,
+/// The attempt that a snapshot names, believed or not.
+fn named_by(snapshot: &Snapshot) -> Option<PointKey> {
+    snapshot.tags.get(tags::POINT)?.parse().ok()
 }
 
-/// One snapshot of an attempt.
-enum Found<'a> {
-    Part(Part<'a>, Said),
-    Unsealed(&'a Snapshot),
-}
-
-/// What one attempt has gathered so far.
-#[derive(Default)]
-struct Attempt<'a> {
-    parts: Vec<(Part<'a>, Said)>,
-    unsealed: Vec<&'a Snapshot>,
-}
-
-impl<'a> Attempt<'a> {
-    fn take(&mut self, found: Found<'a>) {
-        match found {
-            Found::Part(part, said) => self.parts.push((part, said)),
-            Found::Unsealed(snapshot) => self.unsealed.push(snapshot),
-        }
-    }
-}
-
-/// The facts that all parts of one point must agree on.
-#[derive(PartialEq, Eq, Clone, Copy)]
-struct Facts {
-    cut: Timestamp,
-    system: Option<SystemId>,
-    consistency: Consistency,
-}
-
-fn facts(ours: &Ours<'_>) -> Option<Facts> {
-    let tag = |key: &str| ours.get(key);
-    let system = match tag(tags::SYSTEM) {
-        Some(text) => Some(text.parse().ok()?),
-        None => None,
-    };
-    let consistency = match tag(tags::WAL) {
-        Some(text) => Consistency::Application(tags::parse_wal_tag(text)?),
-        None => Consistency::Crash,
-    };
-    Some(Facts { cut: parse_stamp(tag(tags::CUT)?)?, system, consistency })
-}
-
-fn assemble<'a>(class: PointClass, key: PointKey, mut attempt: Attempt<'a>) -> RecoveryPoint<'a> {
-    let order = |part: &Part<'_>| (part.name.index, part.name.role, part.name.of);
-    attempt.parts.sort_by(|(a, _), (b, _)| (order(a), a.snapshot.id()).cmp(&(order(b), b.snapshot.id())));
-    attempt.unsealed.sort_by_key(|snapshot| &snapshot.id);
-    let all = || attempt.parts.iter().map(|(part, _)| part.snapshot.snapshot()).chain(attempt.unsealed.iter().copied());
-    let known = attempt.parts.first().and_then(|(_, said)| said.facts);
+fn assemble<'a>(attempt: Attempt<'a>, list: &'a [Snapshot]) -> RecoveryPoint<'a> {
+    let Attempt { key, class, rows, .. } = attempt;
+    let sealed = rows.iter().take_while(|row| row.is_genuine()).count();
+    let (sealed, unsealed) = rows.split_at(sealed);
+    let known = sealed.first().and_then(|row| attempt.facts(row));
     let state = match known {
-        Some(facts) => state_of(&attempt, facts),
+        Some(facts) => state_of(&attempt, facts, list),
         None => PointState::Incomplete { because: "it was never sealed" },
     };
-    let earliest = all().map(|snapshot| snapshot.created).min().unwrap_or(key.slot);
+    let created = || rows.iter().map(|row| row.created);
+    let parts = sealed.iter().filter_map(|row| {
+        Some(Part { name: row.name.clone()?, snapshot: OwnedSnapshot::known(row, list)?, print: row.print })
+    });
     RecoveryPoint {
         key,
         class,
-        cut: known.map_or(earliest, |facts| facts.cut),
-        created: all().map(|snapshot| snapshot.created).max().unwrap_or(key.slot),
+        cut: known.map_or_else(|| created().min().unwrap_or(key.slot), |facts| facts.cut),
+        created: created().max().unwrap_or(key.slot),
         system: known.and_then(|facts| facts.system),
-        consistency: known.map_or(Consistency::Crash, |facts| facts.consistency),
+        consistency: known.and_then(|facts| facts.wal).map_or(Consistency::Crash, Consistency::Application),
         state,
-        is_tagged_held: attempt.parts.iter().any(|(_, said)| said.is_held),
-        is_tagged_marked: attempt.parts.iter().any(|(_, said)| said.is_marked),
-        parts: attempt.parts.into_iter().map(|(part, _)| part).collect(),
-        unsealed: attempt.unsealed,
+        parts: parts.collect(),
+        unsealed: unsealed.iter().map(|row| row.of(list)).collect(),
+        is_tagged_held: rows.iter().any(|row| row.is_held),
+        is_tagged_marked: sealed.iter().any(|row| row.is_marked),
     }
 }
 
-fn state_of(attempt: &Attempt<'_>, expected: Facts) -> PointState {
+fn state_of(attempt: &Attempt<'_>, expected: &Facts, list: &[Snapshot]) -> PointState {
     let incomplete = |because| PointState::Incomplete { because };
-    if !attempt.unsealed.is_empty() {
+    let rows = attempt.rows;
+    if !rows.iter().all(|row| row.is_genuine()) {
         return incomplete("some of its snapshots are not sealed");
     }
-    if attempt.parts.iter().any(|(part, _)| part.name.role == PartRole::Unfinished) {
+    let names = || rows.iter().filter_map(|row| row.name.as_ref());
+    if names().any(|name| name.role == PartRole::Unfinished) {
         return incomplete("it was never finished");
     }
-    let of = attempt.parts.first().map_or(0, |(part, _)| part.name.of);
-    let complete = attempt.parts.len() == usize::from(of)
-        && attempt.parts.iter().zip(1..).all(|((part, _), index)| part.name.of == of && part.name.index == index);
+    let of = names().next().map_or(0, |name| name.of);
+    let complete =
+        rows.len() == usize::from(of) && names().zip(1..).all(|(name, index)| name.of == of && name.index == index);
     if !complete {
         return incomplete("parts are missing or doubled");
     }
-    if !attempt.parts.iter().all(|(_, said)| said.facts == Some(expected)) {
+    if !rows.iter().all(|row| attempt.facts(row) == Some(expected)) {
         return incomplete("its parts disagree");
     }
-    let mut in_progress = false;
-    for (part, _) in &attempt.parts {
-        match &part.snapshot.snapshot().readiness {
-            Readiness::Ready => {}
-            Readiness::Creating | Readiness::CutFixed => in_progress = true,
-            Readiness::Failed { because } => return PointState::Failed { because: because.clone() },
-        }
+    let failed = rows.iter().find(|row| row.progress == Progress::Failed).map(|row| &row.of(list).readiness);
+    if let Some(Readiness::Failed { because }) = failed {
+        return PointState::Failed { because: because.clone() };
     }
+    let in_progress = rows.iter().any(|row| row.progress == Progress::Making);
     if in_progress { PointState::InProgress } else { PointState::Restorable }
 }
 

@@ -10,7 +10,6 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
-use std::collections::BTreeSet;
 use std::fmt;
 
 /// A restorable point, as retention sees it.
@@ -102,19 +101,36 @@ impl fmt::Display for KeepReason {
     }
 }
 
-/// At least one reason to keep, in the order of the rules.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KeepReasons(Vec<KeepReason>);
+/// How many reasons there are at most: each once.
+const MOST: usize = 13;
+
+/// Reasons to keep, each once, in the order in which they were added. There are many of these, so each is in one piece.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeepReasons {
+    /// Those beyond `count` are the first of all, so that equal ones are equal.
+    all: [KeepReason; MOST],
+    count: u8,
+}
 
 impl KeepReasons {
-    fn new(reasons: Vec<KeepReason>) -> Option<Self> {
-        if reasons.is_empty() { None } else { Some(Self(reasons)) }
+    /// No reason yet.
+    pub(crate) const NONE: Self = Self { all: [KeepReason::Hold; MOST], count: 0 };
+
+    /// Adds a reason, if it is not there.
+    pub(crate) fn add(&mut self, reason: KeepReason) {
+        let count = usize::from(self.count);
+        if !self.as_slice().contains(&reason)
+            && let Some(place) = self.all.get_mut(count)
+        {
+            *place = reason;
+            self.count += 1;
+        }
     }
 
-    /// The reasons; never empty.
+    /// The reasons; in a [`Verdict`] never empty.
     #[must_use]
     pub fn as_slice(&self) -> &[KeepReason] {
-        &self.0
+        &self.all[..usize::from(self.count)]
     }
 }
 
@@ -165,8 +181,8 @@ pub fn judge(
         .into_iter()
         .map(|point| {
             let is_duplicate = budget.is_duplicate(&point);
-            let reasons = if is_duplicate { Vec::new() } else { budget.reasons(&point) };
-            let verdict = KeepReasons::new(reasons).map_or(Verdict::Expire, Verdict::Keep);
+            let reasons = if is_duplicate { KeepReasons::NONE } else { budget.reasons(&point) };
+            let verdict = if reasons == KeepReasons::NONE { Verdict::Expire } else { Verdict::Keep(reasons) };
             let stands_for_floor = counts(&point, now) && !is_duplicate && point.system == budget.current;
             Judgement { point, verdict, stands_for_floor }
         })
@@ -180,8 +196,8 @@ struct Budget<'a> {
     window_start: Option<Timestamp>,
     window_base_is_open: bool,
     last: u32,
-    buckets: [(KeepReason, u32, BucketOf, BTreeSet<BucketId>); 5],
-    slots: BTreeSet<(Timestamp, Option<SystemId>)>,
+    buckets: [(KeepReason, u32, BucketOf, Met<BucketId>); 5],
+    slots: Met<(Timestamp, Option<SystemId>)>,
     redundancy: u32,
     newest_is_open: bool,
     current: Option<SystemId>,
@@ -190,6 +206,23 @@ struct Budget<'a> {
 
 type BucketId = (i32, i16, i16);
 type BucketOf = fn(Timestamp, &TimeZone) -> BucketId;
+
+/// What was met already, the greatest first: points pass newest first, so that almost all of it comes in this order.
+struct Met<T>(Vec<T>);
+
+impl<T> Default for Met<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T: Ord> Met<T> {
+    /// Adds a value; whether it was new.
+    fn insert(&mut self, value: T) -> bool {
+        let place = self.0.binary_search_by(|other| value.cmp(other));
+        place.map_err(|place| self.0.insert(place, value)).is_err()
+    }
+}
 
 impl<'a> Budget<'a> {
     fn new(newest_first: &[Candidate], retention: &'a Retention, current: CurrentSystem, now: Timestamp) -> Self {
@@ -207,13 +240,13 @@ impl<'a> Budget<'a> {
             window_base_is_open: true,
             last: keep.last,
             buckets: [
-                (KeepReason::Hourly, keep.hourly, hour, BTreeSet::new()),
-                (KeepReason::Daily, keep.daily, day, BTreeSet::new()),
-                (KeepReason::Weekly, keep.weekly, iso_week, BTreeSet::new()),
-                (KeepReason::Monthly, keep.monthly, month, BTreeSet::new()),
-                (KeepReason::Yearly, keep.yearly, year, BTreeSet::new()),
+                (KeepReason::Hourly, keep.hourly, hour, Met::default()),
+                (KeepReason::Daily, keep.daily, day, Met::default()),
+                (KeepReason::Weekly, keep.weekly, iso_week, Met::default()),
+                (KeepReason::Monthly, keep.monthly, month, Met::default()),
+                (KeepReason::Yearly, keep.yearly, year, Met::default()),
             ],
-            slots: BTreeSet::new(),
+            slots: Met::default(),
             redundancy: retention.minimum_redundancy.max(1),
             newest_is_open: true,
             current,
@@ -227,34 +260,34 @@ impl<'a> Budget<'a> {
         may_be && !self.slots.insert((point.key.slot, point.system))
     }
 
-    fn reasons(&mut self, point: &Candidate) -> Vec<KeepReason> {
-        let mut reasons = Vec::new();
+    fn reasons(&mut self, point: &Candidate) -> KeepReasons {
+        let mut reasons = KeepReasons::NONE;
         if point.is_held {
             // A hold outranks retention, and must not spend its budget: it never costs another point its place.
-            reasons.push(KeepReason::Hold);
+            reasons.add(KeepReason::Hold);
             return reasons;
         }
         match point.class {
-            PointClass::Safety | PointClass::Drill => reasons.push(KeepReason::Class),
+            PointClass::Safety | PointClass::Drill => reasons.add(KeepReason::Class),
             PointClass::Scheduled | PointClass::OnDemand if !counts(point, self.now) => {
-                reasons.push(KeepReason::Future);
+                reasons.add(KeepReason::Future);
             }
             PointClass::Scheduled | PointClass::OnDemand => self.spend(point, &mut reasons),
         }
         reasons
     }
 
-    fn spend(&mut self, point: &Candidate, reasons: &mut Vec<KeepReason>) {
+    fn spend(&mut self, point: &Candidate, reasons: &mut KeepReasons) {
         if let Some(start) = self.window_start {
             if point.youngest() >= start {
-                reasons.push(KeepReason::Window);
+                reasons.add(KeepReason::Window);
             } else if self.window_base_is_open {
                 self.window_base_is_open = false;
-                reasons.push(KeepReason::WindowBase);
+                reasons.add(KeepReason::WindowBase);
             }
         }
         if take(&mut self.last) {
-            reasons.push(KeepReason::Last);
+            reasons.add(KeepReason::Last);
         }
         for (reason, left, bucket_of, seen) in &mut self.buckets {
             if *left == 0 {
@@ -263,16 +296,16 @@ impl<'a> Budget<'a> {
             // All seen ones, not the last: where clocks go back by more than an hour, an hour comes again after another.
             if seen.insert(bucket_of(point.cut, &self.retention.zone)) {
                 *left -= 1;
-                reasons.push(*reason);
+                reasons.add(*reason);
             }
         }
         let is_newest = std::mem::take(&mut self.newest_is_open);
         let stands = point.system == self.current && take(&mut self.redundancy);
         if stands || is_newest {
-            reasons.push(KeepReason::Redundancy);
+            reasons.add(KeepReason::Redundancy);
         }
         if point.class == PointClass::OnDemand && take(&mut self.on_demand) {
-            reasons.push(KeepReason::OnDemand);
+            reasons.add(KeepReason::OnDemand);
         }
     }
 }

@@ -7,6 +7,7 @@ use crate::memo::Fingerprint;
 use crate::model::ProviderKind;
 use crate::name::{AccountId, SnapshotId};
 use crate::observed::Snapshot;
+use crate::snapshots::Row;
 use crate::tags::{self, Tags};
 use data_encoding::{BASE32_NOPAD, HEXLOWER};
 use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
@@ -309,6 +310,11 @@ impl<'a> OwnedSnapshot<'a> {
             is_genuine
         });
         if is_genuine { Ok(Self(snapshot)) } else { Err(NotOurs::Forged) }
+    }
+
+    /// A snapshot of this list whose seal was found genuine when it was read.
+    pub(crate) fn known(row: &Row, list: &'a [Snapshot]) -> Option<Self> {
+        row.is_genuine().then(|| Self(row.of(list)))
     }
 
     /// The snapshot.

@@ -1,11 +1,13 @@
 //! What runs have done, as their journals tell it.
 
+use crate::holds::HoldRecord;
 use crate::journal::{DIRECTORY, Entry, Reading, Record, key_of, read_on};
 use crate::seams::{StateStore, StoreError};
 use backstay_core::canonical::Digest;
 use backstay_core::name::ClusterUid;
 use backstay_core::plan::Change;
 use backstay_core::saga::{Effect, End, Event};
+use backstay_core::tags::PointKey;
 use backstay_core::time::{Duration, stamp};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -96,8 +98,24 @@ impl Run {
             | Entry::Intent { .. }
             | Entry::Outcome { .. }
             | Entry::Ended { .. }
+            | Entry::Release { .. }
             | Entry::Finished => None,
         })
+    }
+
+    /// The hold that it was to release, when it began, and by whom and why: such a run has no plan.
+    #[must_use]
+    pub fn release(&self) -> Option<(Timestamp, &ClusterUid, PointKey, &HoldRecord)> {
+        let first = self.reading.records.first()?;
+        match &first.entry {
+            Entry::Release { cluster, point, release, .. } => Some((first.at, cluster, *point, release)),
+            Entry::Run { .. }
+            | Entry::Change { .. }
+            | Entry::Intent { .. }
+            | Entry::Outcome { .. }
+            | Entry::Ended { .. }
+            | Entry::Finished => None,
+        }
     }
 
     /// When it ended; one that has no end still runs, or was cut off.
@@ -132,7 +150,7 @@ impl Run {
                         story.end = Some(end);
                     }
                 }
-                Entry::Run { .. } | Entry::Finished => {}
+                Entry::Run { .. } | Entry::Release { .. } | Entry::Finished => {}
             }
         }
         stories.into_values().collect()

@@ -101,7 +101,7 @@ async fn read_site(
         account: facts.account,
         abilities: facts.abilities,
         instances,
-        snapshots,
+        snapshots: snapshots.into(),
         unmanaged,
         kept_files,
     })

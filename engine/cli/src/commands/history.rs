@@ -49,7 +49,7 @@ impl Summary {
         let (beginning, stories) = (run.beginning(), run.stories());
         Self {
             run: run.id.clone(),
-            began: beginning.map(|beginning| beginning.at),
+            began: beginning.map(|beginning| beginning.at).or(run.release().map(|(at, ..)| at)),
             plan: beginning.map(|beginning| beginning.plan.brief().to_owned()),
             changes: stories.len(),
             unfinished: stories.iter().filter(|story| story.end.is_none()).count(),
@@ -178,6 +178,10 @@ fn run_text(run: &Run) -> String {
     if let Some(beginning) = run.beginning() {
         let (at, as_of) = (second(beginning.at), second(beginning.as_of));
         let _ = writeln!(text, "  began {at}, with plan {} as of {as_of}", beginning.plan.brief());
+    }
+    if let Some((at, cluster, point, release)) = run.release() {
+        let by = release.by.as_deref().map_or_else(String::new, |by| format!(" by {}", clean(by)));
+        let _ = writeln!(text, "  began {}, to release the hold of {point} of {cluster}{by}", second(at));
     }
     let stories = run.stories();
     let (ended, open): (Vec<_>, Vec<_>) = stories.iter().partition(|story| story.end.is_some());

@@ -3,12 +3,12 @@
 
 use super::World;
 use super::cluster::Outcome;
-use crate::model::{Cluster, Desired, Limit};
-use crate::name::ClusterUid;
+use crate::model::{Desired, Limit};
+use crate::name::{ClusterUid, PolicyName};
 use crate::plan::{Action, Cause, Change, Waiting, WaitingFor};
-use crate::schedule::Schedule;
+use crate::schedule::Recent;
 use crate::time::Duration;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use std::collections::BTreeMap;
 
 /// So many due deletes a day are always allowed.
@@ -117,27 +117,13 @@ fn due_limit_of(total: &Outcome, desired: &Desired, spent: usize, as_of: Timesta
 
 /// Twice the slots that fell due in the fleet during the past grace plus one day.
 pub(crate) fn due_limit(desired: &Desired, as_of: Timestamp) -> usize {
-    let slots: usize = desired.clusters.values().map(|cluster| slots(desired, cluster, as_of)).sum();
-    slots.saturating_mul(2).max(FEW)
-}
-
-fn slots(desired: &Desired, cluster: &Cluster, as_of: Timestamp) -> usize {
-    let policy = desired.policy_of(cluster);
-    let since = Duration::days(1).before(policy.retention.grace.before(as_of));
-    let latest = policy.schedule.latest_due(&cluster.uid, as_of);
-    match &policy.schedule {
-        Schedule::Every { interval, .. } => {
-            let Some(latest) = latest.filter(|slot| *slot > since) else { return 0 };
-            // A slot at `since` itself is too old. All instants but `since` are whole seconds.
-            let nanos = latest.duration_since(since).as_nanos() - 1;
-            let each = interval.signed().as_nanos();
-            nanos.checked_div(each).and_then(|n| usize::try_from(n).ok()).map_or(0, |n| n + 1)
-        }
-        Schedule::Cron { .. } => {
-            let earlier = |slot: &Timestamp| {
-                policy.schedule.latest_due(&cluster.uid, slot.checked_sub(SignedDuration::from_nanos(1)).ok()?)
-            };
-            std::iter::successors(latest, earlier).take_while(|slot| *slot > since).count()
-        }
-    }
+    let mut of_policies: BTreeMap<&PolicyName, Recent<'_>> = BTreeMap::new();
+    let slots = desired.clusters.values().map(|cluster| {
+        let recent = of_policies.entry(&cluster.policy).or_insert_with(|| {
+            let policy = desired.policy_of(cluster);
+            Recent::of(&policy.schedule, Duration::days(1).before(policy.retention.grace.before(as_of)), as_of)
+        });
+        recent.count(&cluster.uid)
+    });
+    slots.sum::<usize>().saturating_mul(2).max(FEW)
 }

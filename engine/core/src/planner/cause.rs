@@ -2,8 +2,8 @@
 
 use super::{Holdings, Subject, World, cluster};
 use crate::model::Desired;
-use crate::plan::{Action, Cause, Change, Reason};
-use cluster::{Others, Outcome};
+use crate::plan::{Action, Cause, Change, Reason, WaitingFor};
+use cluster::Outcome;
 use jiff::Timestamp;
 
 /// Gives each change its cause.
@@ -14,7 +14,7 @@ pub(super) fn attribute(
     outcome: &mut Outcome,
     subject: &Subject<'_>,
     world: &World<'_>,
-    others: Others<'_>,
+    come_first: Option<&WaitingFor>,
     holdings: &Holdings<'_>,
     baseline: Option<&Desired>,
     as_of: Timestamp,
@@ -36,7 +36,7 @@ pub(super) fn attribute(
         }
         return;
     };
-    let before = changes_under(baseline, subject, world, others, holdings, as_of);
+    let before = changes_under(baseline, subject, world, come_first, holdings, as_of);
     for change in &mut outcome.changes {
         let is_old = match &before {
             Before::Same => true,
@@ -65,7 +65,7 @@ fn changes_under(
     baseline: &Desired,
     subject: &Subject<'_>,
     world: &World<'_>,
-    others: Others<'_>,
+    come_first: Option<&WaitingFor>,
     holdings: &Holdings<'_>,
     as_of: Timestamp,
 ) -> Before {
@@ -78,7 +78,7 @@ fn changes_under(
     if is_same {
         return Before::Same;
     }
-    Before::Changed(cluster::plan(&Subject::of(baseline, old), world, others, holdings, as_of).changes)
+    Before::Changed(cluster::plan(&Subject::of(baseline, old), world, come_first, holdings, as_of).changes)
 }
 
 /// Whether two changes do the same. Two creates do, whatever slot they serve: both say that a point is due now.

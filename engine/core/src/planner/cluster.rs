@@ -1,6 +1,5 @@
 //! One cluster: the point that is due, and what a person should know.
 
-use super::astray::{Astray, Disks};
 use super::places::{Kind, Place, Places, Seen};
 use super::removals::Judged;
 use super::view::View;
@@ -33,20 +32,6 @@ impl Outcome {
         self.findings.extend(other.findings);
         self.ahead.extend(other.ahead);
         self.restorable += other.restorable;
-    }
-
-    /// Whether it makes a snapshot of one of these disks.
-    pub(super) fn cuts_one_of(&self, disks: &Disks<'_>) -> bool {
-        !disks.is_empty()
-            && self.changes.iter().any(|change| match &change.action {
-                Action::Create(create) => create.parts.iter().any(|part| disks.contains(&(&change.site, &part.disk))),
-                Action::Copy(_)
-                | Action::Tag(_)
-                | Action::Lock(_)
-                | Action::Expire(_)
-                | Action::Revive(_)
-                | Action::Delete(_) => false,
-            })
     }
 
     /// Puts everything into its one order.
@@ -95,20 +80,13 @@ impl Outcome {
     }
 }
 
-/// What of other clusters bears on one's create.
-#[derive(Clone, Copy)]
-pub(super) struct Others<'a> {
-    /// What was made of its disks, and does not name it.
-    pub(super) astray: &'a Astray<'a>,
-    /// Why the create must wait: its site takes those of others first.
-    pub(super) come_first: Option<&'a WaitingFor>,
-}
-
 /// Decides all about one cluster, but the causes.
+///
+/// `come_first` tells why its create must wait: its site takes those of others first.
 pub(super) fn plan(
     subject: &Subject<'_>,
     world: &World<'_>,
-    others: Others<'_>,
+    come_first: Option<&WaitingFor>,
     holdings: &Holdings<'_>,
     as_of: Timestamp,
 ) -> Outcome {
@@ -126,7 +104,7 @@ pub(super) fn plan(
         for what in source::missing(cluster, home.site) {
             outcome.find(cluster, FindingKind::Missing { what });
         }
-        plan_create(subject, others, &places, home, as_of, &mut outcome);
+        plan_create(subject, come_first, &places, home, as_of, &mut outcome);
     }
     tags::plan(subject, world, &places, &mut outcome);
     let view = View::of(subject, world, &places, home, as_of);
@@ -158,7 +136,7 @@ fn free_attempt(taken: &BTreeSet<u32>) -> u32 {
 
 fn plan_create(
     subject: &Subject<'_>,
-    others: Others<'_>,
+    come_first: Option<&WaitingFor>,
     places: &Places<'_>,
     home: Seen<'_>,
     as_of: Timestamp,
@@ -194,8 +172,7 @@ fn plan_create(
         return;
     }
     let rules = places::rules(subject.desired, &cluster.site);
-    let (uid, site) = (&cluster.uid, &cluster.site);
-    let existing = waits::Disks { rules, home, uid, site, astray: others.astray, as_of };
+    let existing = waits::Disks { rules, home: home.site, as_of };
     let chosen = match source::choose(subject, home.site, &existing) {
         Ok(chosen) => chosen,
         Err(refusal) => {
@@ -206,7 +183,7 @@ fn plan_create(
             return;
         }
     };
-    if let Some(why) = others.come_first {
+    if let Some(why) = come_first {
         outcome.wait(cluster, Some(key), why.clone());
         return;
     }

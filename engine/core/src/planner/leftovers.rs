@@ -195,7 +195,7 @@ fn remove(
         grace,
         snapshots: point.parts.iter().map(|part| expected(part.snapshot.snapshot())).collect(),
     };
-    let mark = tombstones::of(point, &cluster.uid, place.name, world.records(), &world.observed.keyring);
+    let mark = tombstones::of(point, &cluster.uid, place.name, world);
     if !is_quiet(point, as_of) {
         return Ok(());
     }

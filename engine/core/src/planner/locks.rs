@@ -47,7 +47,7 @@ fn at_place(
     for point in seen.points().iter().filter(|point| point.is_restorable() && lacks(point, lock, view.as_of)) {
         let reasons = kept.reasons(place, view::id(point));
         let is_kept = !reasons.is_empty() && !reasons.iter().any(|reason| is_not_for_locks(*reason));
-        let mark = tombstones::of(point, &cluster.uid, place.name, world.records(), &world.observed.keyring);
+        let mark = tombstones::of(point, &cluster.uid, place.name, world);
         if !is_kept || touched.contains(&point.key) || !matches!(mark, Mark::None) {
             continue;
         }

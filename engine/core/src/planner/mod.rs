@@ -3,7 +3,6 @@
 //! It only proposes. It never sees a clock, a file or a network, and the order of its inputs never matters. What it decides
 //! is checked by [`crate::verify`], which shares nothing with it but the types.
 
-mod astray;
 mod blast;
 mod cause;
 mod cluster;
@@ -27,18 +26,20 @@ pub(crate) use blast::{due_limit, fleet_limit};
 pub use survey::{ClusterState, ClusterStatus, PointStatus, survey};
 
 use crate::model::{Cluster, Desired, Policy};
-use crate::name::{ClusterUid, DiskId, InstanceId, SiteName};
-use crate::observed::{Instance, Listing, Observed, Records, SiteInventory, Unmanaged};
-use crate::plan::{Basis, FORMAT_VERSION, Plan, SiteCoverage, VALID_FOR};
+use crate::name::{ClusterName, ClusterUid, DiskId, InstanceId, SiteName};
+use crate::observed::{Instance, Listing, Observed, Records, SiteInventory, Snapshot, Unmanaged};
+use crate::plan::{Basis, FORMAT_VERSION, Plan, SiteCoverage, VALID_FOR, WaitingFor};
 use crate::point::{Catalogue, Shelf, Stranger};
 use crate::retention;
 use crate::share::Share;
+use crate::snapshots::{Reading, index};
+use crate::tags::PointKey;
 use crate::workers::{self, Alone, Workers};
-use astray::{Astray, Found};
-use cluster::{Others, Outcome};
+use cluster::Outcome;
 use jiff::Timestamp;
 use room::Room;
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
+use tombstones::Recorded;
 
 /// Plans the difference between what is desired and what was observed, for one instant.
 ///
@@ -81,7 +82,12 @@ fn plan_world(
     let observed = world.observed;
     // Also those that no document declares: what lies of them is told, and counts for the fleet's limit of deletes.
     let found = world.catalogues.values().flat_map(Catalogue::clusters);
-    let uids: Vec<&ClusterUid> = desired.clusters.keys().chain(found).collect::<BTreeSet<_>>().into_iter().collect();
+    let uids: BTreeSet<&ClusterUid> = desired.clusters.keys().chain(found).collect();
+    // In the order of the plan, so that what is gathered is in its order already, but for findings.
+    let mut uids: Vec<(Option<&ClusterName>, &ClusterUid)> =
+        uids.into_iter().map(|uid| (desired.clusters.get(uid).map(|cluster| &cluster.name), uid)).collect();
+    uids.sort();
+    let uids: Vec<&ClusterUid> = uids.into_iter().map(|(_, uid)| uid).collect();
     let fleet = Fleet { desired, baseline, world, as_of };
     let mut room = Room::of(desired, world);
     let outcomes = fleet.plan_all(workers, &uids, &mut room);
@@ -123,26 +129,12 @@ struct Fleet<'a> {
 impl<'a> Fleet<'a> {
     /// Every cluster's part of the plan, in their order.
     fn plan_all(&self, workers: &dyn Workers, uids: &[&ClusterUid], room: &mut Room<'a>) -> Vec<Outcome> {
-        let Self { desired, world, .. } = *self;
-        let mut astray = Astray::of_nobody(world);
-        let planned = workers::map(workers, uids, |uid| {
-            let holdings = world.holdings(uid);
-            let cluster = desired.clusters.get(*uid).map(|cluster| &**cluster);
-            let found = astray::on_shelves(world, desired, cluster, &holdings);
-            (self.plan(uid, &holdings, Others { astray: &astray, come_first: None }), found)
-        });
-        let (mut outcomes, found): (Vec<Outcome>, Vec<Vec<Found<'_>>>) = planned.into_iter().unzip();
-        // Few have any: so those alone are planned again whose disks are snapshotted under another's name.
-        let more = astray.add(found.into_iter().flatten());
-        for (uid, outcome) in uids.iter().zip(&mut outcomes).filter(|(_, outcome)| outcome.cuts_one_of(&more)) {
-            *outcome = self.plan(uid, &world.holdings(uid), Others { astray: &astray, come_first: None });
-        }
+        let plan =
+            |uid: &ClusterUid, come_first: Option<&WaitingFor>| self.plan(uid, &self.world.holdings(uid), come_first);
+        let mut outcomes = workers::map(workers, uids, |uid| plan(uid, None));
         // What would have followed a point that must wait has to wait, too: so all of its cluster is planned again.
         let late = room.late(&outcomes);
-        let again = workers::map(workers, &late, |(place, why)| {
-            let others = Others { astray: &astray, come_first: Some(why) };
-            self.plan(uids[*place], &world.holdings(uids[*place]), others)
-        });
+        let again = workers::map(workers, &late, |(place, why)| plan(uids[*place], Some(why)));
         for ((place, _), outcome) in late.into_iter().zip(again) {
             outcomes[place] = outcome;
         }
@@ -150,15 +142,16 @@ impl<'a> Fleet<'a> {
     }
 
     /// One cluster's part of the plan, or what is told of one that no document declares.
-    fn plan(&self, uid: &ClusterUid, holdings: &Holdings<'_>, others: Others<'_>) -> Outcome {
+    fn plan(&self, uid: &ClusterUid, holdings: &Holdings<'_>, come_first: Option<&WaitingFor>) -> Outcome {
         let Self { desired, baseline, world, as_of } = *self;
         let mut outcome = Outcome::default();
         if let Some(cluster) = desired.clusters.get(uid) {
             let subject = Subject::of(desired, cluster);
-            outcome = cluster::plan(&subject, world, others, holdings, as_of);
-            cause::attribute(&mut outcome, &subject, world, others, holdings, baseline, as_of);
+            outcome = cluster::plan(&subject, world, come_first, holdings, as_of);
+            cause::attribute(&mut outcome, &subject, world, come_first, holdings, baseline, as_of);
         }
         outcome.findings.extend(findings::of_holdings(desired, uid, holdings, &outcome.changes));
+        outcome.sort();
         outcome.restorable = holdings.values().flat_map(|shelf| &shelf.points).filter(|p| p.is_restorable()).count();
         outcome
     }
@@ -188,13 +181,18 @@ struct Site<'a> {
     unmanaged: BTreeMap<&'a DiskId, Vec<&'a Unmanaged>>,
     /// How many snapshots there are that the inventory leaves out, since they are of another part of the fleet.
     elsewhere: usize,
-    /// The disks of its instances.
-    attached: HashSet<&'a DiskId>,
+    reading: &'a Reading,
 }
 
 impl<'a> Site<'a> {
     fn instance(&self, id: &InstanceId) -> Option<&'a Instance> {
         self.instances.get(id).copied()
+    }
+
+    /// What was made of a disk and claims to be ours, whichever cluster it names, and whether or not it is believed.
+    fn claimed_of(&self, disk: &DiskId) -> Vec<&'a Snapshot> {
+        let list = self.inventory.snapshots.as_slice();
+        self.reading.of_disk(disk, list).iter().map(|place| &list[index(*place)]).collect()
     }
 
     /// What others made of a disk.
@@ -217,6 +215,7 @@ struct World<'a> {
     catalogues: BTreeMap<&'a SiteName, Catalogue<'a>>,
     /// What claims to be ours at each site, and names no cluster.
     nobodys: BTreeMap<&'a SiteName, Vec<Stranger<'a>>>,
+    recorded: Recorded<'a>,
     no_records: Records,
 }
 
@@ -236,11 +235,12 @@ impl<'a> World<'a> {
                 unmanaged.entry(&snapshot.disk).or_default().push(snapshot);
             }
             let elsewhere = share.map_or(0, |share| share.elsewhere(name));
-            let disks = inventory.instances.iter().flat_map(|instance| &instance.disks);
-            let attached = disks.map(|disk| &disk.id).collect();
-            Some((name, Site { inventory, instances, unmanaged, elsewhere, attached }))
+            let reading = Reading::of(inventory, &observed.keyring);
+            Some((name, Site { inventory, instances, unmanaged, elsewhere, reading }))
         });
-        Self { observed, share, sites: sites.collect(), catalogues, nobodys, no_records: Records::default() }
+        let recorded = observed.records.complete().map_or_else(Recorded::default, Recorded::of);
+        let no_records = Records::default();
+        Self { observed, share, sites: sites.collect(), catalogues, nobodys, recorded, no_records }
     }
 
     /// A site, or why it is unknown.
@@ -261,6 +261,16 @@ impl<'a> World<'a> {
     fn holdings(&self, uid: &ClusterUid) -> Holdings<'a> {
         let shelves = self.catalogues.iter().map(|(site, catalogue)| (*site, catalogue.shelf(uid)));
         shelves.filter(|(_, shelf)| !shelf.is_empty()).collect()
+    }
+
+    /// The points of a cluster that a record holds.
+    fn holds_of(&self, uid: &ClusterUid) -> Vec<PointKey> {
+        let holds = &self.records().holds;
+        if holds.is_empty() {
+            return Vec::new();
+        }
+        let first = (uid.clone(), PointKey { slot: Timestamp::MIN, attempt: 0 });
+        holds.range(first..).take_while(|(cluster, _)| cluster == uid).map(|(_, key)| *key).collect()
     }
 
     /// The records; empty ones where they are unknown, which [`safety`] keeps from doing harm.

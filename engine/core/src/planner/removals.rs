@@ -156,9 +156,7 @@ impl<'a> Removals<'_, 'a> {
     }
 
     fn mark_of(&self, point: &RecoveryPoint<'_>) -> Mark {
-        let world = self.view.world;
-        let uid = &self.view.subject.cluster.uid;
-        tombstones::of(point, uid, self.place.name, world.records(), &world.observed.keyring)
+        tombstones::of(point, &self.view.subject.cluster.uid, self.place.name, self.view.world)
     }
 
     /// Marks a point that no rule keeps, or deletes it once its mark is ripe.

@@ -24,11 +24,12 @@ const HELD: &str = "1";
 
 /// Plans what mends the tags of a cluster's snapshots, at every place.
 pub(super) fn plan(subject: &Subject<'_>, world: &World<'_>, places: &Places<'_>, outcome: &mut Outcome) {
+    let holds = world.holds_of(&subject.cluster.uid);
     for place in &places.all {
         let Ok(seen) = place.seen else { continue };
         restore(subject, world, places, place, seen, outcome);
-        for point in seen.points() {
-            mirror_hold(subject, world, place, point, outcome);
+        for point in seen.points().iter().filter(|point| holds.contains(&point.key)) {
+            mirror_hold(subject, place, point, outcome);
         }
     }
 }
@@ -83,16 +84,7 @@ fn of_nobody<'a>(subject: &Subject<'_>, world: &World<'a>, place: &Place<'_>, se
 }
 
 /// A hold that is recorded, and that a part does not show: who reads only the tags must see it, too.
-fn mirror_hold(
-    subject: &Subject<'_>,
-    world: &World<'_>,
-    place: &Place<'_>,
-    point: &RecoveryPoint<'_>,
-    outcome: &mut Outcome,
-) {
-    if !world.records().holds.contains(&(subject.cluster.uid.clone(), point.key)) {
-        return;
-    }
+fn mirror_hold(subject: &Subject<'_>, place: &Place<'_>, point: &RecoveryPoint<'_>, outcome: &mut Outcome) {
     let lacking = point.parts.iter().map(|part| part.snapshot.snapshot());
     let set: Tags = [(tags::HOLD, HELD)].into_iter().collect();
     let snapshots: Vec<Retagged> = lacking

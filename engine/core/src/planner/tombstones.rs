@@ -1,13 +1,15 @@
 //! Whether a point is marked for deletion, and whether its mark is ripe (INVARIANTS.md 3).
 
+use super::World;
 use crate::name::{ClusterUid, SiteName};
 use crate::observed::Records;
 use crate::plan::Cause;
 use crate::point::RecoveryPoint;
-use crate::seal::Keyring;
+use crate::snapshots::print_of;
 use crate::tags;
 use crate::time::{Duration, stamp};
 use jiff::Timestamp;
+use std::collections::{BTreeMap, HashSet};
 
 /// How far a point is marked.
 pub(super) enum Mark {
@@ -43,14 +45,27 @@ pub(super) enum Ripeness {
     Ripe,
 }
 
+/// Which snapshots have a record, at each site, by the prints of their ids: most have none, and need not be looked for.
+#[derive(Default)]
+pub(super) struct Recorded<'a>(BTreeMap<&'a SiteName, HashSet<u64>>);
+
+impl<'a> Recorded<'a> {
+    pub(super) fn of(records: &'a Records) -> Self {
+        let prints = records.tombstones.iter().map(|(site, at_site)| (site, at_site.keys().map(print_of).collect()));
+        Self(prints.collect())
+    }
+
+    fn may_have_any(&self, site: &SiteName, point: &RecoveryPoint<'_>) -> bool {
+        self.0.get(site).is_some_and(|prints| point.parts.iter().any(|part| prints.contains(&part.print)))
+    }
+}
+
 /// Reads a point's mark from records and tags together.
-pub(super) fn of(
-    point: &RecoveryPoint<'_>,
-    cluster: &ClusterUid,
-    site: &SiteName,
-    records: &Records,
-    keyring: &Keyring,
-) -> Mark {
+pub(super) fn of(point: &RecoveryPoint<'_>, cluster: &ClusterUid, site: &SiteName, world: &World<'_>) -> Mark {
+    if !point.is_tagged_marked && !world.recorded.may_have_any(site, point) {
+        return Mark::None;
+    }
+    let (records, keyring) = (world.records(), &world.observed.keyring);
     let at_site = records.tombstones.get(site);
     let mut has_any = false;
     let mut is_full = true;

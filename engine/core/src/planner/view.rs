@@ -6,8 +6,8 @@ use super::{Subject, World, safety};
 use crate::observed::Snapshot;
 use crate::plan::ExpectedSnapshot;
 use crate::point::RecoveryPoint;
-use crate::retention::{self, Candidate, CurrentSystem, KeepReason, Verdict};
-use crate::tags::{self, PointClass, PointKey};
+use crate::retention::{self, Candidate, CurrentSystem, KeepReason, KeepReasons, Verdict};
+use crate::tags::{PointClass, PointKey};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -37,12 +37,10 @@ impl<'a> View<'a> {
         home: Seen<'a>,
         as_of: Timestamp,
     ) -> Self {
-        let holds = &world.records().holds;
-        let uid = &subject.cluster.uid;
+        let holds = world.holds_of(&subject.cluster.uid);
         let is_held = |point: &&RecoveryPoint<'_>| {
             // Also what has no seal: a hold that nobody proved only ever keeps more.
-            (!holds.is_empty() && holds.contains(&(uid.clone(), point.key)))
-                || point.snapshots().any(|snapshot| snapshot.tags.contains_key(tags::HOLD))
+            holds.contains(&point.key) || point.is_tagged_held
         };
         let held = places.points().filter(is_held).map(id).collect();
         let system = safety::current_system(subject.cluster, home.site);
@@ -75,8 +73,30 @@ impl<'a> View<'a> {
     }
 }
 
-/// Why each candidate of a place lives; those that are let go are missing.
-pub(super) type Kept = BTreeMap<Id, Vec<KeepReason>>;
+/// Why each candidate of a place lives; those that are let go are missing. Ordered by what they are.
+#[derive(Default)]
+struct Kept(Vec<(Id, KeepReasons)>);
+
+impl Kept {
+    fn get(&self, id: Id) -> Option<&KeepReasons> {
+        let place = self.0.binary_search_by_key(&id, |(other, _)| *other).ok()?;
+        self.0.get(place).map(|(_, reasons)| reasons)
+    }
+
+    /// With what others keep: what both do is kept for all of their reasons.
+    fn and(mut self, others: impl IntoIterator<Item = (Id, KeepReasons)>) -> Self {
+        self.0.extend(others);
+        self.0.sort_by_key(|(id, _)| *id);
+        self.0.dedup_by(|(id, more), (kept, reasons)| {
+            let is_same = id == kept;
+            if is_same {
+                more.as_slice().iter().for_each(|reason| reasons.add(*reason));
+            }
+            is_same
+        });
+        self
+    }
+}
 
 /// What one place keeps.
 struct AtPlace {
@@ -87,23 +107,21 @@ struct AtPlace {
 
 impl AtPlace {
     fn of(view: &View<'_>, place: &Place<'_>, candidates: &[Candidate]) -> Self {
-        let mut kept = Kept::new();
+        let mut kept = Kept::default();
         let mut floor = None;
         for retention in place.retentions() {
             if view.subject.cluster.is_retired {
                 let span = Span::of(&view.subject, retention, view.as_of);
                 let living = candidates.iter().filter(|candidate| !span.is_over(candidate, view.as_of));
-                kept.extend(living.map(|candidate| ((candidate.key, candidate.class), Vec::new())));
+                kept = kept.and(living.map(|candidate| ((candidate.key, candidate.class), KeepReasons::NONE)));
                 continue;
             }
             let judgements = retention::judge(candidates.iter().copied(), retention, view.current(), view.as_of);
             floor = floor.or_else(|| safety::count_floor(&judgements, retention));
-            for judgement in judgements {
-                if let Verdict::Keep(reasons) = &judgement.verdict {
-                    let id = (judgement.point.key, judgement.point.class);
-                    kept.entry(id).or_default().extend(reasons.as_slice());
-                }
-            }
+            kept = kept.and(judgements.iter().filter_map(|judgement| match &judgement.verdict {
+                Verdict::Keep(reasons) => Some(((judgement.point.key, judgement.point.class), *reasons)),
+                Verdict::Expire => None,
+            }));
         }
         Self { kept, floor }
     }
@@ -112,9 +130,11 @@ impl AtPlace {
 impl AtPlace {
     /// With what the floor of others keeps, and with their obstacle.
     fn with_floor_of(mut self, others: Self) -> Self {
-        let of_floor = others.kept.into_iter().filter(|(_, reasons)| reasons.contains(&KeepReason::Redundancy));
-        self.kept.extend(of_floor);
-        Self { kept: self.kept, floor: others.floor }
+        let is_of_floor = |reasons: &KeepReasons| reasons.as_slice().contains(&KeepReason::Redundancy);
+        let mut of_floor = others.kept;
+        of_floor.0.retain(|(_, reasons)| is_of_floor(reasons));
+        self.kept.0.retain(|(id, _)| of_floor.get(*id).is_none());
+        Self { kept: self.kept.and(of_floor.0), floor: others.floor }
     }
 }
 
@@ -174,7 +194,7 @@ impl<'a> Fates<'a> {
 
     /// Whether a point must stay at a place.
     pub(super) fn keeps(&self, place: &Place<'_>, id: Id) -> bool {
-        let kept_at = |at: &AtPlace| at.kept.contains_key(&id);
+        let kept_at = |at: &AtPlace| at.kept.get(id).is_some();
         let mut others = self.at.iter().filter(|(name, _)| **name != place.name.as_str());
         self.at.get(place.name.as_str()).is_some_and(kept_at)
             || (self.shared.contains(&id) && !others.any(|(_, at)| kept_at(at)))
@@ -187,7 +207,7 @@ impl<'a> Fates<'a> {
 
     /// The rules that keep a point at a place.
     pub(super) fn reasons(&self, place: &Place<'_>, id: Id) -> &[KeepReason] {
-        self.at.get(place.name.as_str()).and_then(|at| at.kept.get(&id)).map_or(&[], Vec::as_slice)
+        self.at.get(place.name.as_str()).and_then(|at| at.kept.get(id)).map_or(&[], KeepReasons::as_slice)
     }
 }
 

@@ -1,29 +1,18 @@
 //! What a create must wait for at its disks, and what a whole cluster waits for while another run works on it.
 
-use super::astray::Astray;
 use super::cluster::Outcome;
-use super::places::Seen;
-use super::{Subject, World};
+use super::{Site, Subject, World};
 use crate::capabilities::Rules;
-use crate::name::{ClusterUid, DiskId, SiteName};
+use crate::name::DiskId;
 use crate::observed::{Readiness, Snapshot};
 use crate::plan::WaitingFor;
-use crate::point::Shelf;
 use crate::retention::TOLERANCE;
-use crate::tags;
 use jiff::Timestamp;
 
 /// What exists of a cluster's disks, and what their site allows.
 pub(super) struct Disks<'a> {
     pub(super) rules: &'static Rules,
-    /// What was seen of the cluster at its home.
-    pub(super) home: Seen<'a>,
-    /// Whose disks they are.
-    pub(super) uid: &'a ClusterUid,
-    /// The name of its home.
-    pub(super) site: &'a SiteName,
-    /// What does not name the cluster.
-    pub(super) astray: &'a Astray<'a>,
+    pub(super) home: &'a Site<'a>,
     pub(super) as_of: Timestamp,
 }
 
@@ -40,27 +29,24 @@ impl Disks<'_> {
         if !counts_by_disk(self.rules) {
             return None;
         }
-        disks.find_map(|disk| self.quota(disk).or_else(|| self.pending(disk)).or_else(|| self.spacing(disk)))
+        disks.find_map(|disk| {
+            // The site counts what claims to be ours in whatever state, believed or not.
+            let ours = self.home.claimed_of(disk);
+            self.quota(disk, &ours).or_else(|| self.pending(disk, &ours)).or_else(|| self.spacing(disk, &ours))
+        })
     }
 
-    /// Those of a disk that claim to be ours, in whatever state: the site counts them all, believed or not.
-    fn ours<'s>(&'s self, disk: &'s DiskId) -> impl Iterator<Item = &'s Snapshot> {
-        let own = self.home.shelf.into_iter().flat_map(Shelf::snapshots).filter(move |s| s.disk == *disk);
-        let of_disk = self.astray.of_disk(self.site, disk).iter().copied();
-        own.chain(of_disk.filter(|snapshot| snapshot.tags.get(tags::CLUSTER) != Some(self.uid.as_str())))
-    }
-
-    fn quota(&self, disk: &DiskId) -> Option<WaitingFor> {
+    fn quota(&self, disk: &DiskId, ours: &[&Snapshot]) -> Option<WaitingFor> {
         let most = self.rules.snapshots_per_disk?;
-        let count = self.ours(disk).count() + self.home.site.unmanaged_of(disk).len();
+        let count = ours.len() + self.home.unmanaged_of(disk).len();
         let is_full = count >= usize::try_from(most).unwrap_or(usize::MAX);
         is_full.then(|| WaitingFor::Quota { limit: format!("{disk} has {count} snapshots, and {most} is the most") })
     }
 
-    fn pending(&self, disk: &DiskId) -> Option<WaitingFor> {
+    fn pending(&self, disk: &DiskId, ours: &[&Snapshot]) -> Option<WaitingFor> {
         let most = usize::try_from(self.rules.pending_per_disk?).unwrap_or(usize::MAX);
         let (mut making, mut failed) = (0, 0);
-        for snapshot in self.ours(disk) {
+        for snapshot in ours {
             match snapshot.readiness {
                 Readiness::Ready => {}
                 Readiness::Creating | Readiness::CutFixed => making += 1,
@@ -79,13 +65,13 @@ impl Disks<'_> {
     }
 
     /// The end of the interval after the newest one, or the end of the window that is full.
-    fn spacing(&self, disk: &DiskId) -> Option<WaitingFor> {
+    fn spacing(&self, disk: &DiskId, ours: &[&Snapshot]) -> Option<WaitingFor> {
         let spacing = self.rules.spacing;
-        let others = self.home.site.unmanaged_of(disk).iter().map(|snapshot| snapshot.created);
+        let others = self.home.unmanaged_of(disk).iter().map(|snapshot| snapshot.created);
         // What is dated in the future tells nothing, and must not stop the backups until then.
-        let now = self.as_of.max(self.home.site.inventory.clock.now);
+        let now = self.as_of.max(self.home.inventory.clock.now);
         let is_past = |created: &Timestamp| *created <= TOLERANCE.after(now);
-        let created = self.ours(disk).map(|snapshot| snapshot.created).chain(others);
+        let created = ours.iter().map(|snapshot| snapshot.created).chain(others);
         let mut created: Vec<Timestamp> = created.filter(is_past).collect();
         created.sort_unstable_by(|a, b| b.cmp(a));
         let newest = created.first().map(|newest| spacing.interval.after(*newest));

@@ -6,8 +6,8 @@
 
 use crate::name::ClusterUid;
 use crate::time::Duration;
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 
 mod civil;
 mod cron;
@@ -65,6 +65,52 @@ impl Schedule {
             Self::Cron { cron, zone, spread } => {
                 let offset = spread::of(uid, *spread).signed();
                 civil::next(cron, zone, at.checked_sub(offset).ok()?)?.checked_add(offset).ok()
+            }
+        }
+    }
+}
+
+/// A schedule's slots within a span, for as many clusters as there are: the expression is looked at once.
+pub(crate) struct Recent<'a> {
+    schedule: &'a Schedule,
+    since: Timestamp,
+    until: Timestamp,
+    /// The instants of a cron expression, ascending, before a cluster's offset is added.
+    instants: Vec<Timestamp>,
+}
+
+impl<'a> Recent<'a> {
+    /// The slots after `since`, and not after `until`.
+    pub(crate) fn of(schedule: &'a Schedule, since: Timestamp, until: Timestamp) -> Self {
+        let mut instants = Vec::new();
+        if let Schedule::Cron { cron, zone, spread } = schedule {
+            let first = spread.before(since);
+            let mut latest = civil::latest(cron, zone, until);
+            while let Some(instant) = latest.filter(|instant| *instant > first) {
+                instants.push(instant);
+                let before = instant.checked_sub(SignedDuration::from_nanos(1)).ok();
+                latest = before.and_then(|before| civil::latest(cron, zone, before));
+            }
+            instants.reverse();
+        }
+        Self { schedule, since, until, instants }
+    }
+
+    /// How many of them a cluster has.
+    pub(crate) fn count(&self, uid: &ClusterUid) -> usize {
+        match self.schedule {
+            Schedule::Every { interval, .. } => {
+                let latest = self.schedule.latest_due(uid, self.until);
+                let Some(latest) = latest.filter(|slot| *slot > self.since) else { return 0 };
+                // A slot at `since` itself is too old. All instants but `since` are whole seconds.
+                let nanos = latest.duration_since(self.since).as_nanos() - 1;
+                let each = interval.signed().as_nanos();
+                nanos.checked_div(each).and_then(|n| usize::try_from(n).ok()).map_or(0, |n| n + 1)
+            }
+            Schedule::Cron { spread, .. } => {
+                let offset = spread::of(uid, *spread);
+                let until = |end: Timestamp| self.instants.partition_point(|instant| offset.after(*instant) <= end);
+                until(self.until).saturating_sub(until(self.since))
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Copies: a point's sealed facts, at a site of its policy, by that site's queue (INVARIANTS.md 5 to 10, 26).
 
 use super::Violation;
-use super::points::{Attempt, Seen, State, Whole};
+use super::points::{Attempt, Seen, State, Tagged, Whole};
 use super::reference::{self, Kept};
 use super::removals::check_target;
 use super::world::{Context, Facts, Place};
@@ -73,16 +73,16 @@ fn check_source<'c>(
         violations.push(context.violation(4, what));
         return None;
     };
-    let name = copy.point.to_string();
+    let name = copy.point;
     for part in &copy.parts {
-        check_target(context, from, &part.source, &name, violations);
+        check_target(context, from, &part.source, name, violations);
         let intent = Intent::of_copy(&context.cluster.uid, copy.class, copy.point, &part.source.id, &target.site);
         if part.intent != intent {
             violations.push(context.violation(9, format!("the intent of {} is not that of its source", part.name)));
         }
     }
-    let attempt = from.attempt(copy.point, copy.class.as_str()).filter(|attempt| attempt.state == State::Whole);
-    let Some((attempt, point)) = attempt.and_then(|attempt| Some((attempt, attempt.facts.as_ref()?))) else {
+    let attempt = from.attempt(copy.point, copy.class);
+    let Some((attempt, point)) = attempt.and_then(|attempt| Some((attempt, attempt.whole()?))) else {
         violations.push(context.violation(7, format!("{name} cannot be restored from {}", copy.from)));
         return None;
     };
@@ -98,19 +98,19 @@ fn check_source<'c>(
 fn has_all_parts(copy: &CopyPoint, attempt: &Attempt<'_>, point: &Whole<'_>) -> bool {
     let is_of = |part: &PlannedCopy| {
         let source = attempt.snapshots.iter().find(|seen| seen.snapshot.id == part.source.id);
-        source.is_some_and(|seen| seen.snapshot.tags.get("backstay-part") == Some(&part.name.to_string()))
+        source.is_some_and(|seen| seen.name() == Some(&part.name))
     };
     copy.parts.iter().map(|part| &part.name).eq(&point.parts) && copy.parts.iter().all(is_of)
 }
 
 /// Nothing of the point is there but what an earlier call for the same parts left.
 fn check_target_place(context: &Context<'_>, copy: &CopyPoint, there: &Place<'_>, violations: &mut Vec<Violation>) {
-    let Some(attempt) = there.attempt(copy.point, copy.class.as_str()) else { return };
+    let Some(attempt) = there.attempt(copy.point, copy.class) else { return };
     match attempt.state {
         State::Whole => violations.push(context.violation(8, format!("{} is there already", copy.point))),
         State::BeingMade => violations.push(context.violation(8, format!("{} is on its way already", copy.point))),
         State::Unusable => {
-            let is_own = |seen: &Seen<'_>| copy.parts.iter().any(|part| seen.intent == Some(&part.intent.0));
+            let is_own = |seen: &Seen<'_>| copy.parts.iter().any(|part| seen.intent() == Some(&part.intent.0));
             if !attempt.snapshots.iter().all(is_own) {
                 violations.push(context.violation(8, format!("something else of {} is there", copy.point)));
             }
@@ -195,7 +195,7 @@ fn is_copy_on_its_way(snapshot: &Snapshot, inventory: &SiteInventory, keyring: &
         Readiness::Creating | Readiness::CutFixed => {}
         Readiness::Ready | Readiness::Failed { .. } => return false,
     }
-    let seen = Seen::of(snapshot, inventory, keyring);
+    let seen = Tagged::of(snapshot, inventory, keyring);
     let cut = || {
         let uid = ClusterUid::new(snapshot.tags.get("backstay-cluster")?).ok()?;
         Some(Intent::of(&uid, PointClass::parse(seen.class?)?, seen.point?.parse().ok()?, &snapshot.disk))

@@ -71,7 +71,8 @@ fn check_slot(context: &Context<'_>, home: &Place<'_>, create: &CreatePoint, vio
     let is_used = |place: &Place<'_>| {
         let kept_files = &place.inventory.kept_files;
         let has_files = !kept_files.is_empty() && kept_files.contains(&(context.cluster.uid.clone(), create.point));
-        has_files || place.snapshots().any(|seen| seen.point == Some(&own))
+        let is_named = place.attempts.iter().any(|attempt| attempt.key == create.point);
+        has_files || is_named || place.strangers.iter().any(|one| one.tags.get("backstay-point") == Some(&own))
     };
     if context.places.iter().any(is_used) {
         violations.push(context.violation(8, format!("attempt {own} was made before")));

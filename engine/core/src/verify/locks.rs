@@ -1,7 +1,7 @@
 //! Locks: only what the policy locks, for as long as it says, and never what must go (INVARIANTS.md 1, docs/decisions/0006).
 
 use super::Violation;
-use super::points::State;
+use super::points::Attempt;
 use super::removals::check_target;
 use super::world::{Context, Place};
 use crate::name::SnapshotId;
@@ -49,16 +49,15 @@ fn check_site(context: &Context<'_>, place: &Place<'_>, lock: &LockPoint, violat
 
 /// A whole point that its place's retention keeps: a lock on a double, or on what retention lets go, would keep what must go.
 fn check_point<'a>(context: &Context<'a>, place: &Place<'a>, lock: &LockPoint, violations: &mut Vec<Violation>) {
-    let name = lock.point.to_string();
+    let name = lock.point;
     for expected in &lock.snapshots {
-        check_target(context, place, expected, &name, violations);
-        let until = place.find(&expected.id).and_then(|seen| seen.snapshot.locked_until);
+        check_target(context, place, expected, name, violations);
+        let until = place.find(&expected.id).and_then(|(_, seen)| seen.snapshot.locked_until);
         if until.is_some_and(|until| until > lock.until) {
             violations.push(context.violation(1, format!("the lock of {} would become shorter", expected.id)));
         }
     }
-    let attempt = place.attempt(lock.point, lock.class.as_str()).filter(|attempt| attempt.state == State::Whole);
-    let Some(point) = attempt.and_then(|attempt| attempt.facts.as_ref()) else {
+    let Some(point) = place.attempt(lock.point, lock.class).and_then(Attempt::whole) else {
         violations.push(context.violation(7, format!("{name} cannot be restored from {}", place.site)));
         return;
     };
@@ -81,7 +80,7 @@ fn check_marks(context: &Context<'_>, place: &Place<'_>, lock: &LockPoint, viola
         Listing::Unknown { .. } => None,
     };
     for expected in &lock.snapshots {
-        let has_tag = place.find(&expected.id).is_some_and(|seen| seen.expires.is_some());
+        let has_tag = place.find(&expected.id).is_some_and(|(_, seen)| seen.expires().is_some());
         if has_tag || tombstones.is_some_and(|tombstones| tombstones.contains_key(&expected.id)) {
             violations.push(context.violation(3, format!("snapshot {} is marked", expected.id)));
         }

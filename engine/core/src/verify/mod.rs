@@ -51,7 +51,7 @@ use crate::plan::{Action, Change, Plan};
 use crate::share::Share;
 use crate::workers::{self, Alone, Workers};
 use serde::Serialize;
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 use std::fmt;
 use world::{Context, Facts};
 
@@ -169,6 +169,7 @@ fn of_cluster<'a>(facts: &'a Facts<'a>, uid: &ClusterUid) -> Vec<Violation> {
     let context = Context::of(facts, cluster);
     check_places(&context, &mut violations);
     creates::check(&context, &mut violations);
+    rates::check_disks(&context, &mut violations);
     copies::check(&context, &mut violations);
     repairs::check(&context, &mut violations);
     locks::check(&context, &mut violations);
@@ -202,7 +203,7 @@ fn check_places(context: &Context<'_>, violations: &mut Vec<Violation>) {
 
 /// 11: no snapshot is touched twice by one plan.
 fn check_distinct(plan: &Plan, violations: &mut Vec<Violation>) {
-    let mut touched: BTreeSet<(bool, &SiteName, &SnapshotId)> = BTreeSet::new();
+    let mut touched: HashSet<(bool, &SiteName, &SnapshotId)> = HashSet::new();
     for change in &plan.changes {
         let (is_tag, snapshots): (bool, Vec<&SnapshotId>) = match &change.action {
             Action::Create(_) | Action::Copy(_) => continue,

@@ -1,6 +1,7 @@
 //! The two phases of a delete (INVARIANTS.md 3).
 
 use super::Violation;
+use super::points::Seen;
 use super::world::{Context, Place};
 use crate::observed::Listing;
 use crate::plan::MarkPoint;
@@ -8,12 +9,12 @@ use jiff::Timestamp;
 
 /// Whether a hold is on a point: its record or a tag says so, of whichever snapshot of it at any place.
 pub(super) fn is_held(context: &Context<'_>, place: &Place<'_>, mark: &MarkPoint) -> bool {
-    let name = mark.point.to_string();
     let records = context.facts.observed.records.complete();
     let is_recorded = records.is_some_and(|records| records.holds.contains(&(context.cluster.uid.clone(), mark.point)));
-    let class = mark.snapshots.iter().find_map(|expected| place.find(&expected.id)?.class);
-    let mut snapshots = context.places.iter().flat_map(|place| &place.attempts).flat_map(|attempt| &attempt.snapshots);
-    is_recorded || snapshots.any(|seen| seen.is_held && seen.point == Some(&name) && seen.class == class)
+    let class = mark.snapshots.iter().find_map(|expected| Some(place.find(&expected.id)?.0.class));
+    let attempts = context.places.iter().flat_map(|place| &place.attempts);
+    let mut of_point = attempts.filter(|attempt| attempt.key == mark.point && Some(attempt.class) == class);
+    is_recorded || of_point.any(|attempt| attempt.snapshots.iter().any(Seen::is_held))
 }
 
 /// 3: a genuine record and its tag, seen by the sweeper, older than both graces; no hold, no lock.
@@ -40,8 +41,8 @@ pub(super) fn check(context: &Context<'_>, place: &Place<'_>, mark: &MarkPoint, 
         {
             fail("its tombstone speaks of something else");
         }
-        let Some(seen) = place.find(&expected.id) else { continue };
-        if seen.expires.and_then(crate::time::parse_stamp) != Some(said.at) {
+        let Some((_, seen)) = place.find(&expected.id) else { continue };
+        if seen.expires().and_then(crate::time::parse_stamp) != Some(said.at) {
             fail("its tag does not agree with its tombstone");
         }
         let Some(sighted) = records.sightings.get(&tombstone.digest()) else {

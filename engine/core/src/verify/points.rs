@@ -1,26 +1,72 @@
-//! Points once more, by their definition: what the tags of one place's snapshots say, and which of them a seal proves.
+//! Points once more, by their definition: what the snapshots of one place come to that name one attempt.
+//!
+//! What each of them says was read once ([`crate::snapshots`]); what that makes of them is decided here anew.
 
 use crate::lsn::WalRange;
 use crate::name::{SnapshotId, SystemId};
-use crate::observed::{Readiness, SiteInventory, Snapshot};
+use crate::observed::{SiteInventory, Snapshot};
 use crate::plan::{CopyPoint, CreatePoint};
 use crate::seal::{Keyring, OwnedSnapshot, Place as SealPlace};
-use crate::tags::{PartName, PartRole, PointClass, PointKey, parse_wal_tag};
-use crate::time::parse_stamp;
+use crate::snapshots::{self, Progress, Row};
+use crate::tags::{PartName, PartRole, PointClass, PointKey};
 use jiff::Timestamp;
-use std::collections::BTreeMap;
 
-/// A snapshot with the tags that matter, read once.
-#[derive(Debug, Clone)]
+/// A snapshot of an attempt.
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Seen<'a> {
+    pub(super) snapshot: &'a Snapshot,
+    row: &'a Row,
+}
+
+impl<'a> Seen<'a> {
+    /// Whether a seal proves it to be ours.
+    pub(super) fn is_genuine(&self) -> bool {
+        self.row.is_genuine()
+    }
+
+    /// Whether it has this id, of which the print is told with it.
+    pub(super) fn is(&self, id: &SnapshotId, print: u64) -> bool {
+        self.row.print == print && self.snapshot.id == *id
+    }
+
+    pub(super) fn is_held(&self) -> bool {
+        self.row.is_held
+    }
+
+    pub(super) fn name(&self) -> Option<&'a PartName> {
+        self.row.name.as_ref()
+    }
+
+    pub(super) fn created(&self) -> Timestamp {
+        self.row.created
+    }
+
+    pub(super) fn intent(&self) -> Option<&'a str> {
+        self.snapshot.tags.get("backstay-intent")
+    }
+
+    pub(super) fn expires(&self) -> Option<&'a str> {
+        self.snapshot.tags.get("backstay-expire")
+    }
+
+    /// Whether the provider is not done with it.
+    pub(super) fn is_being_made(&self) -> bool {
+        self.row.progress == Progress::Making
+    }
+
+    pub(super) fn has_failed(&self) -> bool {
+        self.row.progress == Progress::Failed
+    }
+}
+
+/// A snapshot by itself, with the tags that matter: it may name anything.
+#[derive(Debug, Clone)]
+pub(super) struct Tagged<'a> {
     pub(super) snapshot: &'a Snapshot,
     pub(super) is_genuine: bool,
     pub(super) point: Option<&'a str>,
     pub(super) class: Option<&'a str>,
     pub(super) intent: Option<&'a str>,
-    pub(super) is_held: bool,
-    pub(super) expires: Option<&'a str>,
-    slot: Option<&'a str>,
     part: Option<&'a str>,
     cut: Option<&'a str>,
     system: Option<&'a str>,
@@ -28,18 +74,15 @@ pub(super) struct Seen<'a> {
     seals: usize,
 }
 
-impl<'a> Seen<'a> {
+impl<'a> Tagged<'a> {
     pub(super) fn of(snapshot: &'a Snapshot, site: &SiteInventory, keyring: &Keyring) -> Self {
         let place = SealPlace { provider: site.provider, account: &site.account };
-        let mut seen = Self {
+        let mut tagged = Self {
             snapshot,
             is_genuine: OwnedSnapshot::check(&place, snapshot, keyring).is_ok(),
             point: None,
             class: None,
             intent: None,
-            is_held: false,
-            expires: None,
-            slot: None,
             part: None,
             cut: None,
             system: None,
@@ -48,21 +91,18 @@ impl<'a> Seen<'a> {
         };
         for (key, value) in snapshot.tags.iter() {
             match key {
-                "backstay-point" => seen.point = Some(value),
-                "backstay-class" => seen.class = Some(value),
-                "backstay-intent" => seen.intent = Some(value),
-                "backstay-hold" => seen.is_held = true,
-                "backstay-expire" => seen.expires = Some(value),
-                "backstay-slot" => seen.slot = Some(value),
-                "backstay-part" => seen.part = Some(value),
-                "backstay-cut" => seen.cut = Some(value),
-                "backstay-system" => seen.system = Some(value),
-                "backstay-wal" => seen.wal = Some(value),
-                "backstay-seal-1" | "backstay-seal-2" => seen.seals += 1,
+                "backstay-point" => tagged.point = Some(value),
+                "backstay-class" => tagged.class = Some(value),
+                "backstay-intent" => tagged.intent = Some(value),
+                "backstay-part" => tagged.part = Some(value),
+                "backstay-cut" => tagged.cut = Some(value),
+                "backstay-system" => tagged.system = Some(value),
+                "backstay-wal" => tagged.wal = Some(value),
+                "backstay-seal-1" | "backstay-seal-2" => tagged.seals += 1,
                 _ => {}
             }
         }
-        seen
+        tagged
     }
 
     /// Whether it carries our intent alone: nothing that is added once the facts are known.
@@ -74,14 +114,6 @@ impl<'a> Seen<'a> {
     /// Whether it claims a seal that is not genuine: a stranger neither makes nor breaks a point.
     pub(super) fn is_stranger(&self) -> bool {
         self.seals == 2 && !self.is_genuine
-    }
-
-    /// Whether the provider is not done with it.
-    pub(super) fn is_being_made(&self) -> bool {
-        match self.snapshot.readiness {
-            Readiness::Creating | Readiness::CutFixed => true,
-            Readiness::Ready | Readiness::Failed { .. } => false,
-        }
     }
 }
 
@@ -99,8 +131,8 @@ pub(super) enum State {
 /// The snapshots of one attempt at one place: those that are ours, and those that carry no seal.
 #[derive(Debug, Clone)]
 pub(super) struct Attempt<'a> {
-    pub(super) point: &'a str,
-    pub(super) class: &'a str,
+    pub(super) key: PointKey,
+    pub(super) class: PointClass,
     pub(super) snapshots: Vec<Seen<'a>>,
     pub(super) state: State,
     /// The point, where every part is there and genuine.
@@ -111,7 +143,7 @@ pub(super) struct Attempt<'a> {
 #[derive(Debug, Clone)]
 pub(super) struct Whole<'a> {
     pub(super) key: PointKey,
-    pub(super) class: &'a str,
+    pub(super) class: PointClass,
     pub(super) cut: Timestamp,
     /// The latest creation time of its snapshots, by the provider.
     pub(super) created: Timestamp,
@@ -124,11 +156,11 @@ pub(super) struct Whole<'a> {
 }
 
 /// By which points are ordered: cut, key and class.
-pub(super) type Rank = (Timestamp, PointKey, Option<PointClass>);
+pub(super) type Rank = (Timestamp, PointKey, PointClass);
 
 impl Whole<'_> {
     pub(super) fn rank(&self) -> Rank {
-        (self.cut, self.key, PointClass::parse(self.class))
+        (self.cut, self.key, self.class)
     }
 
     /// Whether it is the same point at another place: name and facts are the same, only the snapshots are others.
@@ -141,7 +173,7 @@ impl Whole<'_> {
     pub(super) fn of_create(create: &CreatePoint, now: Timestamp) -> Whole<'static> {
         Whole {
             key: create.point,
-            class: create.class.as_str(),
+            class: create.class,
             cut: now,
             created: now,
             system: create.system,
@@ -156,7 +188,7 @@ impl Whole<'_> {
     pub(super) fn of_copy(copy: &CopyPoint, now: Timestamp) -> Whole<'static> {
         Whole {
             key: copy.point,
-            class: copy.class.as_str(),
+            class: copy.class,
             cut: copy.cut,
             created: now,
             system: copy.system,
@@ -168,65 +200,48 @@ impl Whole<'_> {
     }
 }
 
-/// Puts the snapshots of a cluster at one place together; what belongs to no attempt of ours comes second.
-pub(super) fn attempts<'a>(snapshots: Vec<Seen<'a>>) -> (Vec<Attempt<'a>>, Vec<Seen<'a>>) {
-    let mut by_name: BTreeMap<(&str, &str), Vec<Seen<'_>>> = BTreeMap::new();
-    let mut strangers = Vec::new();
-    for seen in snapshots {
-        match (seen.point, seen.class, seen.slot) {
-            (Some(point), Some(class), Some(slot))
-                if !seen.is_stranger() && point.strip_prefix(slot).is_some_and(|rest| rest.starts_with('-')) =>
-            {
-                by_name.entry((point, class)).or_default().push(seen);
-            }
-            _ => strangers.push(seen),
-        }
-    }
-    let attempts = by_name.into_iter().map(|((point, class), snapshots)| {
-        let facts = complete(point, class, &snapshots);
-        let all = |is: fn(&Readiness) -> bool| snapshots.iter().all(|seen| is(&seen.snapshot.readiness));
-        let state = if facts.is_none() || !all(|readiness| !matches!(readiness, Readiness::Failed { .. })) {
+impl<'a> Attempt<'a> {
+    /// Puts the snapshots together that name one attempt.
+    pub(super) fn of(named: snapshots::Attempt<'a>, list: &'a [Snapshot]) -> Self {
+        let snapshots: Vec<Seen<'_>> = named.rows.iter().map(|row| Seen { snapshot: row.of(list), row }).collect();
+        let facts = complete(&named, &snapshots);
+        let state = if facts.is_none() || snapshots.iter().any(Seen::has_failed) {
             State::Unusable
-        } else if all(|readiness| *readiness == Readiness::Ready) {
-            State::Whole
-        } else {
+        } else if snapshots.iter().any(Seen::is_being_made) {
             State::BeingMade
+        } else {
+            State::Whole
         };
-        Attempt { point, class, snapshots, state, facts }
-    });
-    (attempts.collect(), strangers)
+        Self { key: named.key, class: named.class, snapshots, state, facts }
+    }
+
+    /// The point, where it can be restored.
+    pub(super) fn whole(&self) -> Option<&Whole<'a>> {
+        self.facts.as_ref().filter(|_| self.state == State::Whole)
+    }
 }
 
-fn complete<'a>(point: &str, class: &'a str, parts: &[Seen<'a>]) -> Option<Whole<'a>> {
-    let first = parts.first()?;
-    let mut names: Vec<PartName> = parts.iter().map(|seen| seen.part?.parse().ok()).collect::<Option<_>>()?;
+fn complete<'a>(named: &snapshots::Attempt<'a>, parts: &[Seen<'a>]) -> Option<Whole<'a>> {
+    let first = named.facts(parts.first()?.row)?;
+    let mut names: Vec<PartName> = parts.iter().map(|seen| seen.name().cloned()).collect::<Option<_>>()?;
     names.sort_by_key(|name| name.index);
     // What an attempt left behind is sealed as such, so that it can go. It never makes a point (INVARIANTS.md 7).
     let counts_up = names.iter().zip(1..).all(|(name, number)| {
         name.role != PartRole::Unfinished && name.index == number && usize::from(name.of) == names.len()
     });
-    let facts = |seen: &Seen<'a>| (seen.slot, seen.cut, seen.system, seen.wal);
-    let agree = parts.iter().all(|seen| seen.is_genuine && facts(seen) == facts(first));
+    let agree = parts.iter().all(|seen| seen.is_genuine() && named.facts(seen.row) == Some(first));
     if !counts_up || !agree {
         return None;
     }
-    let system = match first.system {
-        Some(text) => Some(text.parse().ok()?),
-        None => None,
-    };
-    let wal = match first.wal {
-        Some(text) => Some(parse_wal_tag(text)?),
-        None => None,
-    };
     Some(Whole {
-        key: point.parse().ok()?,
-        class,
-        cut: parse_stamp(first.cut?)?,
-        created: parts.iter().map(|seen| seen.snapshot.created).max()?,
-        system,
-        wal,
+        key: named.key,
+        class: named.class,
+        cut: first.cut,
+        created: parts.iter().map(Seen::created).max()?,
+        system: first.system,
+        wal: first.wal,
         parts: names,
         ids: parts.iter().map(|seen| &seen.snapshot.id).collect(),
-        held: parts.iter().any(|seen| seen.is_held),
+        held: parts.iter().any(Seen::is_held),
     })
 }

@@ -1,14 +1,15 @@
 //! What a site takes: how often and how many (CLOUDS.md, INVARIANTS.md 26). What its site will refuse is no backup.
 
 use super::Violation;
-use super::world::Facts;
+use super::world::{Context, Facts};
 use crate::capabilities::{Allowance, CallClass, Rules};
-use crate::name::{ClusterUid, DiskId, SiteName};
+use crate::name::{DiskId, SiteName};
 use crate::observed::{Readiness, SiteInventory};
-use crate::plan::{Action, Change, PlannedPart};
+use crate::plan::{Action, Change};
+use crate::snapshots::index;
 use crate::time::Duration;
 use jiff::Timestamp;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 /// What is there of one disk, whoever made it.
 #[derive(Debug, Clone, Default)]
@@ -18,7 +19,7 @@ struct OfDisk {
     failed: usize,
 }
 
-/// Checks what a plan makes, for a site counts it all.
+/// Checks what a plan makes in all, for a site counts it all.
 pub(super) fn check(facts: &Facts<'_>, violations: &mut Vec<Violation>) {
     let mut by_site: BTreeMap<&SiteName, Vec<&Change>> = BTreeMap::new();
     for change in &facts.plan.changes {
@@ -30,20 +31,23 @@ pub(super) fn check(facts: &Facts<'_>, violations: &mut Vec<Violation>) {
     for (site, made) in by_site {
         let (Some(inventory), Some(rules)) = (facts.inventory(site), facts.rules(site)) else { continue };
         check_site(inventory, rules, &made, violations);
+    }
+}
+
+/// Checks the disks of which a cluster's point is made, whoever made what is there of them.
+pub(super) fn check_disks(context: &Context<'_>, violations: &mut Vec<Violation>) {
+    let facts = context.facts;
+    for change in context.changes() {
+        let Action::Create(create) = &change.action else { continue };
+        let (Some(inventory), Some(rules)) = (facts.inventory(&change.site), facts.rules(&change.site)) else {
+            continue;
+        };
         let now = facts.as_of.max(inventory.clock.now);
-        let mut parts = Vec::new();
-        for change in made {
-            if let Action::Create(create) = &change.action {
-                parts.extend(create.parts.iter().map(|part| (&change.cluster, part)));
-            }
-        }
-        let there = of_disks(inventory, &parts);
-        for ((cluster, part), of_disk) in parts.iter().zip(&there) {
+        for part in &create.parts {
             let mut fail = |what: String| {
-                let what = format!("disk {}: {what}", part.disk);
-                violations.push(Violation { invariant: 26, cluster: (*cluster).clone(), what });
+                violations.push(context.violation(26, format!("disk {}: {what}", part.disk)));
             };
-            check_disk(of_disk, rules, now, &mut fail);
+            check_disk(&of_disk(facts, &change.site, inventory, &part.disk), rules, now, &mut fail);
         }
     }
 }
@@ -82,24 +86,20 @@ fn check_site(inventory: &SiteInventory, rules: &Rules, made: &[&Change], violat
     }
 }
 
-/// What is there of each part's disk.
-fn of_disks(inventory: &SiteInventory, parts: &[(&ClusterUid, &PlannedPart)]) -> Vec<OfDisk> {
-    let mut there = vec![OfDisk::default(); parts.len()];
-    let places: HashMap<&DiskId, usize> = parts.iter().zip(0..).map(|((_, part), place)| (&part.disk, place)).collect();
-    for snapshot in &inventory.snapshots {
-        let Some(of_disk) = places.get(&snapshot.disk).map(|place| &mut there[*place]) else { continue };
-        of_disk.created.push(snapshot.created);
+/// What is there of a disk.
+fn of_disk(facts: &Facts<'_>, site: &SiteName, inventory: &SiteInventory, disk: &DiskId) -> OfDisk {
+    let mut there = OfDisk::default();
+    let list = inventory.snapshots.as_slice();
+    let places = facts.reading(site).map_or(&[][..], |reading| reading.of_disk(disk, list));
+    for snapshot in places.iter().map(|place| &list[index(*place)]) {
+        there.created.push(snapshot.created);
         match snapshot.readiness {
-            Readiness::Creating | Readiness::CutFixed => of_disk.pending += 1,
-            Readiness::Failed { .. } => of_disk.failed += 1,
+            Readiness::Creating | Readiness::CutFixed => there.pending += 1,
+            Readiness::Failed { .. } => there.failed += 1,
             Readiness::Ready => {}
         }
     }
-    for snapshot in &inventory.unmanaged {
-        if let Some(place) = places.get(&snapshot.disk) {
-            there[*place].created.push(snapshot.created);
-        }
-    }
+    there.created.extend(facts.unmanaged(site, disk));
     there
 }
 

@@ -3,6 +3,7 @@
 use super::points::{Rank, Whole};
 use crate::model::Retention;
 use crate::name::SystemId;
+use crate::tags::PointClass;
 use crate::time::Duration;
 use jiff::civil::DateTime;
 use jiff::{SignedDuration, Timestamp};
@@ -37,8 +38,8 @@ pub(super) fn is_from_the_future(point: &Whole<'_>, now: Timestamp) -> bool {
 }
 
 /// Whether a class is retention's: a safety or drill point is whoever's made it.
-pub(super) fn is_of_retention(class: &str) -> bool {
-    class == "scheduled" || class == "on-demand"
+pub(super) fn is_of_retention(class: PointClass) -> bool {
+    class == PointClass::Scheduled || class == PointClass::OnDemand
 }
 
 /// Whether retention has a say: by its class, and unless it is dated in the future.
@@ -51,7 +52,9 @@ pub(super) fn counted<'p, 'a>(points: &[&'p Whole<'a>], now: Timestamp) -> Vec<&
     let mut counted: Vec<&Whole<'_>> = points.iter().copied().filter(|point| is_judged(point, now)).collect();
     counted.sort_by_key(|point| Reverse(point.rank()));
     let mut slots = BTreeSet::new();
-    counted.retain(|point| point.class != "scheduled" || point.held || slots.insert((point.key.slot, point.system)));
+    counted.retain(|point| {
+        point.class != PointClass::Scheduled || point.held || slots.insert((point.key.slot, point.system))
+    });
     counted
 }
 
@@ -106,7 +109,7 @@ pub(super) fn kept(points: &[&Whole<'_>], r: &Retention, known: Option<SystemId>
     });
     let mut on_demand = 0;
     keep(&mut |_, point| {
-        let is_one = point.class == "on-demand";
+        let is_one = point.class == PointClass::OnDemand;
         on_demand += usize::from(is_one);
         is_one && fewer_than(r.on_demand_max.unwrap_or(0), on_demand - 1)
     });

@@ -2,13 +2,14 @@
 
 use super::Violation;
 use super::phases;
-use super::points::{Attempt, Seen, State, Whole};
+use super::points::{Attempt, Rank, Seen, Whole};
 use super::reference::{self, Kept};
 use super::world::{Context, Place, Role};
 use crate::name::{SiteName, SnapshotId};
-use crate::observed::{Listing, Readiness};
+use crate::observed::{Listing, Readiness, Snapshot};
 use crate::plan::{Action, Change, ExpectedSnapshot, MarkPoint};
-use crate::tags::Intent;
+use crate::snapshots::print_of;
+use crate::tags::{Intent, PointKey};
 use jiff::SignedDuration;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -105,7 +106,8 @@ impl<'c, 'a> Removals<'c, 'a> {
                 }
                 Action::Create(_) | Action::Copy(_) | Action::Tag(_) | Action::Lock(_) | Action::Revive(_) => {}
             }
-            let touches = |seen: &Seen<'_>| mark.snapshots.iter().any(|expected| expected.id == seen.snapshot.id);
+            let prints: Vec<(&SnapshotId, u64)> = mark.snapshots.iter().map(|e| (&e.id, print_of(&e.id))).collect();
+            let touches = |seen: &Seen<'_>| prints.iter().any(|(id, print)| seen.is(id, *print));
             let attempts = place.attempts.iter().filter(|attempt| attempt.snapshots.iter().any(touches)).collect();
             removals.all.push(Removal { change, mark, place, attempts });
         }
@@ -121,13 +123,12 @@ impl<'c, 'a> Removals<'c, 'a> {
         let is_mark = matches!(removal.change.action, Action::Expire(_));
         let kept = if is_mark { self.kept_soon.get(site) } else { self.kept.get(site) };
         for attempt in &removal.attempts {
-            let name = attempt.point;
+            let name = attempt.key;
             if attempt.snapshots.iter().any(Seen::is_being_made) {
                 violations.push(context.violation(7, format!("point {name} is still being made")));
                 continue;
             }
-            let whole = attempt.facts.as_ref().filter(|_| attempt.state == State::Whole);
-            if let Some(point) = whole {
+            if let Some(point) = attempt.whole() {
                 if kept.is_some_and(|kept| kept.has(point)) {
                     violations.push(context.violation(1, format!("point {name} is kept by the policy at {site}")));
                 }
@@ -142,11 +143,11 @@ impl<'c, 'a> Removals<'c, 'a> {
 
     /// 1, 7: what is no point is marked once nobody can be making it, unless it is held or somebody else's to remove.
     fn check_unusable(&self, removal: &Removal<'c, 'a>, attempt: &Attempt<'_>, violations: &mut Vec<Violation>) {
-        let (context, name) = (self.context, attempt.point);
+        let (context, name) = (self.context, attempt.key);
         if !reference::is_of_retention(attempt.class) {
             violations.push(context.violation(1, format!("{name} is of class {}", attempt.class)));
         }
-        let is_old = |seen: &Seen<'_>| context.facts.as_of.duration_since(seen.snapshot.created) >= LEFT_ALONE;
+        let is_old = |seen: &Seen<'_>| context.facts.as_of.duration_since(seen.created()) >= LEFT_ALONE;
         if !attempt.snapshots.iter().all(is_old) {
             violations.push(context.violation(7, format!("{name} was begun less than a day ago")));
         }
@@ -159,7 +160,7 @@ impl<'c, 'a> Removals<'c, 'a> {
     /// what is being copied is not deleted at all.
     fn check_copies(&self, removal: &Removal<'c, 'a>, violations: &mut Vec<Violation>) {
         let (context, place) = (self.context, removal.place);
-        for point in removal.attempts.iter().filter_map(|attempt| whole(attempt)) {
+        for point in removal.attempts.iter().filter_map(|attempt| attempt.whole()) {
             let is_elsewhere = |other: &Place<'_>| {
                 other.site != place.site
                     && other.whole().any(|p| p.is_same(point) && !self.goes(other, p, &self.deleted))
@@ -194,19 +195,18 @@ impl<'c, 'a> Removals<'c, 'a> {
         });
         is_planned
             || self.context.places.iter().filter(|other| other.site != place.site).any(|other| {
-                let mut on_their_way = other.snapshots().filter(|seen| seen.is_being_made());
-                on_their_way.any(|seen| self.is_copy_of(seen, other, place, expected))
+                let snapshots = other.attempts.iter().flat_map(|attempt| &attempt.snapshots);
+                let strangers = other.strangers.iter().copied();
+                let all = snapshots.filter(|seen| seen.is_being_made()).map(|seen| seen.snapshot).chain(strangers);
+                all.filter(|snapshot| is_being_made(snapshot)).any(|one| self.is_copy_of(one, other, place, expected))
             })
     }
 
-    fn is_copy_of(&self, seen: &Seen<'_>, there: &Place<'_>, here: &Place<'_>, expected: &ExpectedSnapshot) -> bool {
-        let attempt = here.attempts.iter().find(|a| a.snapshots.iter().any(|s| s.snapshot.id == expected.id));
-        let Some((key, class)) = attempt.and_then(|attempt| attempt.facts.as_ref()).map(|p| (p.key, p.rank().2)) else {
-            return false;
-        };
+    fn is_copy_of(&self, one: &Snapshot, there: &Place<'_>, here: &Place<'_>, expected: &ExpectedSnapshot) -> bool {
+        let Some(point) = here.find(&expected.id).and_then(|(attempt, _)| attempt.facts.as_ref()) else { return false };
         let uid = &self.context.cluster.uid;
-        let intent = class.map(|class| Intent::of_copy(uid, class, key, &expected.id, there.site));
-        intent.is_some_and(|intent| seen.intent == Some(&intent.0))
+        let intent = Intent::of_copy(uid, point.class, point.key, &expected.id, there.site);
+        one.tags.get("backstay-intent") == Some(&intent.0)
     }
 
     fn goes(&self, place: &Place<'_>, point: &Whole<'_>, ids: &BTreeSet<(&SiteName, &SnapshotId)>) -> bool {
@@ -217,9 +217,8 @@ impl<'c, 'a> Removals<'c, 'a> {
     /// waits for such a point must not protect what failed.
     fn blocks_new_points(&self, removal: &Removal<'c, 'a>) -> bool {
         let rules = self.context.facts.rules(removal.place.site);
-        let failed = |seen: &Seen<'_>| matches!(seen.snapshot.readiness, Readiness::Failed { .. });
         rules.is_some_and(|rules| rules.failed_is_pending)
-            && removal.attempts.iter().all(|attempt| attempt.snapshots.iter().any(failed))
+            && removal.attempts.iter().all(|attempt| attempt.snapshots.iter().any(Seen::has_failed))
     }
 
     /// 2: after every delete the floors stand, and the newest restorable point survives. With `soon`: after every mark, too,
@@ -231,11 +230,19 @@ impl<'c, 'a> Removals<'c, 'a> {
         if ids.is_empty() {
             return;
         }
+        // What no change touches does not go, and need not be looked for.
+        let touched: BTreeSet<Rank> = self
+            .all
+            .iter()
+            .flat_map(|removal| &removal.attempts)
+            .filter_map(|a| Some(a.facts.as_ref()?.rank()))
+            .collect();
+        let places: Vec<_> = context.places.iter().map(|place| (place, context.points_at(place, soon))).collect();
         // A point goes when it goes from every place where it lies.
         let is_gone = |point: &Whole<'_>| {
-            !context.places.iter().any(|place| {
-                context.points_at(place, soon).iter().any(|p| p.is_same(point) && !self.goes(place, p, &ids))
-            })
+            let stays = |place: &Place<'_>, p: &Whole<'_>| p.is_same(point) && !self.goes(place, p, &ids);
+            let is_touched = touched.contains(&point.rank());
+            is_touched && !places.iter().any(|(place, points)| points.iter().any(|p| stays(place, p)))
         };
         let everywhere = context.everywhere(soon);
         let lowest = context.policy.retention.minimum_redundancy;
@@ -247,7 +254,7 @@ impl<'c, 'a> Removals<'c, 'a> {
         let stands_for_remnants = self.all.iter().any(|r| goes_as_remnant(r) && !self.blocks_new_points(r));
         let overall = Floor { lowest, stands_for_remnants, what: "anywhere" };
         overall.check(context, &everywhere, &is_gone, violations);
-        for place in &context.places {
+        for (place, points) in &places {
             // A former site drains: what lies there counts over all places only.
             if place.role == Role::Former {
                 continue;
@@ -255,8 +262,8 @@ impl<'c, 'a> Removals<'c, 'a> {
             let lowest = context.retention(place).minimum_redundancy;
             let at = format!("at {}", place.site);
             let own = Floor { lowest, stands_for_remnants: false, what: &at };
-            let goes = |point: &Whole<'_>| self.goes(place, point, &ids);
-            own.check(context, &context.points_at(place, soon), &goes, violations);
+            let goes = |point: &Whole<'_>| touched.contains(&point.rank()) && self.goes(place, point, &ids);
+            own.check(context, points, &goes, violations);
         }
     }
 }
@@ -294,26 +301,23 @@ impl Floor<'_> {
     }
 }
 
-fn whole<'c, 'a>(attempt: &&'c Attempt<'a>) -> Option<&'c Whole<'a>> {
-    attempt.facts.as_ref().filter(|_| attempt.state == State::Whole)
-}
-
 /// 5, 6, 8, 10: what is touched exists, is as it was seen, is ours by its seal, is of this point, and all of the point is touched.
 fn check_targets(context: &Context<'_>, removal: &Removal<'_, '_>, violations: &mut Vec<Violation>) {
     let (mark, place) = (removal.mark, removal.place);
-    let name = mark.point.to_string();
+    let name = mark.point;
     if mark.snapshots.is_empty() {
         violations.push(context.violation(6, format!("{name} names no snapshot")));
     }
     for expected in &mark.snapshots {
-        check_target(context, place, expected, &name, violations);
+        check_target(context, place, expected, name, violations);
     }
     if removal.attempts.len() > 1 {
         violations.push(context.violation(6, format!("{name} names snapshots of several points")));
     }
-    for seen in removal.attempts.iter().flat_map(|attempt| &attempt.snapshots) {
+    let of_point = removal.attempts.iter().filter(|attempt| attempt.key == name);
+    for seen in of_point.flat_map(|attempt| &attempt.snapshots) {
         let is_named = mark.snapshots.iter().any(|expected| expected.id == seen.snapshot.id);
-        if seen.is_genuine && seen.point == Some(&name) && !is_named {
+        if seen.is_genuine() && !is_named {
             let what = format!("point {name} is touched without its part {}", seen.snapshot.id);
             violations.push(context.violation(8, what));
         }
@@ -325,21 +329,24 @@ pub(super) fn check_target(
     context: &Context<'_>,
     place: &Place<'_>,
     expected: &ExpectedSnapshot,
-    point: &str,
+    point: PointKey,
     violations: &mut Vec<Violation>,
 ) {
     let id = &expected.id;
-    let Some(seen) = place.find(id) else {
+    let found = place.find(id);
+    let stranger = || place.strangers.iter().copied().find(|stranger| stranger.id == *id);
+    let Some(snapshot) = found.map(|(_, seen)| seen.snapshot).or_else(stranger) else {
         violations.push(context.violation(6, format!("snapshot {id} is not one of this cluster's")));
         return;
     };
-    if seen.snapshot.disk != expected.disk || seen.snapshot.generation() != expected.generation {
+    if snapshot.disk != expected.disk || snapshot.generation() != expected.generation {
         violations.push(context.violation(10, format!("snapshot {id} is not as the plan saw it")));
     }
-    if !seen.is_genuine {
+    // What is of no attempt is not ours, whatever seals it.
+    if !found.is_some_and(|(_, seen)| seen.is_genuine()) {
         violations.push(context.violation(5, format!("snapshot {id} has no genuine seal")));
     }
-    if seen.point != Some(point) {
+    if found.is_some_and(|(attempt, _)| attempt.key != point) {
         violations.push(context.violation(6, format!("snapshot {id} is not of point {point}")));
     }
 }
@@ -372,5 +379,12 @@ fn check_conditions(context: &Context<'_>, place: &Place<'_>, violations: &mut V
         && is_counted
     {
         violations.push(context.violation(2, because));
+    }
+}
+
+fn is_being_made(snapshot: &Snapshot) -> bool {
+    match snapshot.readiness {
+        Readiness::Creating | Readiness::CutFixed => true,
+        Readiness::Ready | Readiness::Failed { .. } => false,
     }
 }

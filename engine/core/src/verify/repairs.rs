@@ -1,7 +1,7 @@
 //! Mended tags: a genuine seal is the proof, never the guess (INVARIANTS.md 5, docs/decisions/0006).
 
 use super::Violation;
-use super::points::Seen;
+use super::points::Tagged;
 use super::removals::LEFT_ALONE;
 use super::world::Context;
 use crate::observed::{Listing, SiteInventory};
@@ -28,7 +28,7 @@ pub(super) fn check(context: &Context<'_>, violations: &mut Vec<Violation>) {
             if snapshot.disk != retagged.expected.disk || snapshot.generation() != retagged.expected.generation {
                 violations.push(context.violation(10, format!("snapshot {id} is not as the plan saw it")));
             }
-            let seen = Seen::of(snapshot, inventory, &context.facts.observed.keyring);
+            let seen = Tagged::of(snapshot, inventory, &context.facts.observed.keyring);
             let found = match tag.repair {
                 Repair::Restore => restore(context, inventory, tag, retagged, &seen),
                 Repair::MirrorHold => mirror_hold(context, tag, retagged, &seen),
@@ -62,7 +62,7 @@ fn restore(
     inventory: &SiteInventory,
     tag: &TagPoint,
     retagged: &Retagged,
-    seen: &Seen<'_>,
+    seen: &Tagged<'_>,
 ) -> Found {
     let mut found = Vec::new();
     push_unless(&mut found, !seen.is_genuine, 11, "its seal is genuine already");
@@ -74,7 +74,7 @@ fn restore(
     );
     let mut mended = seen.snapshot.clone();
     mended.tags.extend(retagged.set.clone());
-    let mended = Seen::of(&mended, inventory, &context.facts.observed.keyring);
+    let mended = Tagged::of(&mended, inventory, &context.facts.observed.keyring);
     push_unless(&mut found, mended.is_genuine, 5, "its seal does not fit the tags that it would have");
     push_unless(&mut found, names(context, tag, &mended.snapshot.tags), 6, "it would be of another point");
     let is_cut = mended.snapshot.tags.get("backstay-cut") == Some(&stamp(tag.cut));
@@ -83,7 +83,7 @@ fn restore(
 }
 
 /// Only the tag of a hold is set, of what is ours and held by its record.
-fn mirror_hold(context: &Context<'_>, tag: &TagPoint, retagged: &Retagged, seen: &Seen<'_>) -> Found {
+fn mirror_hold(context: &Context<'_>, tag: &TagPoint, retagged: &Retagged, seen: &Tagged<'_>) -> Found {
     let mut found = Vec::new();
     push_unless(&mut found, seen.is_genuine, 5, "it has no genuine seal");
     push_unless(&mut found, names(context, tag, &seen.snapshot.tags), 6, "it is of another point");
@@ -99,7 +99,7 @@ fn mirror_hold(context: &Context<'_>, tag: &TagPoint, retagged: &Retagged, seen:
 }
 
 /// What carries our intent and nothing else becomes a leftover, which makes no point, once nobody can be working on it.
-fn adopt(context: &Context<'_>, tag: &TagPoint, retagged: &Retagged, seen: &Seen<'_>) -> Found {
+fn adopt(context: &Context<'_>, tag: &TagPoint, retagged: &Retagged, seen: &Tagged<'_>) -> Found {
     let mut found = Vec::new();
     let (snapshot, tags) = (seen.snapshot, &seen.snapshot.tags);
     let slot = stamp(tag.point.slot);

@@ -1,15 +1,16 @@
 //! The inputs, indexed once, and each cluster with what lies at its places.
 
 use super::Violation;
-use super::points::{self, Attempt, Rank, Seen, State, Whole};
+use super::points::{Attempt, Rank, Seen, State, Whole};
 use super::reference::{self, Kept};
 use super::slots::Slots;
 use crate::capabilities::{Copies, Iaas, Rules};
 use crate::model::{Cluster, CopyPolicy, Desired, NodeRole, Policy, Retention};
-use crate::name::{ClusterUid, InstanceId, PolicyName, SiteName, SnapshotId, SystemId};
+use crate::name::{ClusterUid, DiskId, InstanceId, PolicyName, SiteName, SnapshotId, SystemId};
 use crate::observed::{DatabaseState, Instance, Listing, Observed, SiteInventory, Snapshot};
 use crate::plan::{Action, Change, Plan};
-use crate::tags::PointKey;
+use crate::snapshots::{Reading, Said, index, print_of};
+use crate::tags::{PointClass, PointKey};
 use crate::time::Duration;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -25,11 +26,13 @@ pub(super) struct Facts<'a> {
     pub(super) plan: &'a Plan,
     pub(super) as_of: Timestamp,
     pub(super) by_cluster: BTreeMap<&'a ClusterUid, Vec<&'a Change>>,
-    /// The snapshots whose tag claims a uid that the plan changes, by that uid and site.
-    claimed: BTreeMap<&'a str, BTreeMap<&'a SiteName, Vec<&'a Snapshot>>>,
+    /// What the snapshots of each site say that was read to its end.
+    readings: BTreeMap<&'a SiteName, &'a Reading>,
     /// The snapshots whose tags the plan changes: their tags may claim anything.
     retagged: BTreeMap<(&'a SiteName, &'a SnapshotId), &'a Snapshot>,
     instances: BTreeMap<&'a SiteName, HashMap<&'a InstanceId, &'a Instance>>,
+    /// When others made what they made of each disk.
+    unmanaged: BTreeMap<&'a SiteName, BTreeMap<&'a DiskId, Vec<Timestamp>>>,
     slots: BTreeMap<&'a PolicyName, [OnceLock<Slots<'a>>; 3]>,
 }
 
@@ -43,27 +46,24 @@ impl<'a> Facts<'a> {
                 named.extend(tag.snapshots.iter().map(|retagged| &retagged.expected.id));
             }
         }
-        let uids: Vec<&str> = by_cluster.keys().map(|uid| uid.as_str()).collect();
-        let places: HashMap<&str, usize> = uids.iter().enumerate().map(|(place, uid)| (*uid, place)).collect();
-        let mut claimed: Vec<BTreeMap<&SiteName, Vec<&Snapshot>>> = vec![BTreeMap::new(); uids.len()];
-        let (mut retagged, mut instances) = (BTreeMap::new(), BTreeMap::new());
+        let (mut readings, mut retagged, mut instances) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let mut unmanaged: BTreeMap<&SiteName, BTreeMap<&DiskId, Vec<Timestamp>>> = BTreeMap::new();
         for (site, listing) in &observed.sites {
             let Listing::Complete(inventory) = listing else { continue };
+            readings.insert(site, Reading::of(inventory, &observed.keyring));
             instances.insert(site, inventory.instances.iter().map(|instance| (&instance.id, instance)).collect());
-            for snapshot in &inventory.snapshots {
-                let uid = snapshot.tags.get("backstay-cluster").unwrap_or("");
-                if let Some(place) = places.get(uid) {
-                    claimed[*place].entry(site).or_default().push(snapshot);
-                }
-                if !named.is_empty() && named.contains(&snapshot.id) {
-                    retagged.insert((site, &snapshot.id), snapshot);
-                }
+            for other in &inventory.unmanaged {
+                unmanaged.entry(site).or_default().entry(&other.disk).or_default().push(other.created);
+            }
+            if !named.is_empty() {
+                let is_named = |snapshot: &&Snapshot| named.contains(&snapshot.id);
+                let found = inventory.snapshots.iter().filter(is_named);
+                retagged.extend(found.map(|snapshot| ((site, &snapshot.id), snapshot)));
             }
         }
-        let claimed = uids.into_iter().zip(claimed).collect();
         let slots = desired.policies.keys().map(|name| (name, Default::default())).collect();
         let as_of = plan.basis.as_of;
-        Self { desired, observed, plan, as_of, by_cluster, claimed, retagged, instances, slots }
+        Self { desired, observed, plan, as_of, by_cluster, readings, retagged, instances, unmanaged, slots }
     }
 
     /// A snapshot whose tags the plan changes.
@@ -74,6 +74,16 @@ impl<'a> Facts<'a> {
     /// A site that was read to its end.
     pub(super) fn inventory(&self, site: &SiteName) -> Option<&'a SiteInventory> {
         self.observed.sites.get(site).and_then(Listing::complete)
+    }
+
+    /// What the snapshots of a site say that was read to its end.
+    pub(super) fn reading(&self, site: &SiteName) -> Option<&'a Reading> {
+        self.readings.get(site).copied()
+    }
+
+    /// When others made what they made of a disk.
+    pub(super) fn unmanaged(&self, site: &SiteName, disk: &DiskId) -> &[Timestamp] {
+        self.unmanaged.get(site).and_then(|disks| disks.get(disk)).map_or(&[], Vec::as_slice)
     }
 
     pub(super) fn instance(&self, site: &SiteName, id: &InstanceId) -> Option<&'a Instance> {
@@ -131,7 +141,7 @@ pub(super) struct Place<'a> {
     pub(super) inventory: &'a SiteInventory,
     pub(super) attempts: Vec<Attempt<'a>>,
     /// What claims to be the cluster's, and is not, or belongs to no attempt.
-    strangers: Vec<Seen<'a>>,
+    pub(super) strangers: Vec<&'a Snapshot>,
 }
 
 impl<'a> Place<'a> {
@@ -150,18 +160,14 @@ impl<'a> Place<'a> {
         in_state.filter_map(|attempt| attempt.facts.as_ref())
     }
 
-    /// Everything that claims to be the cluster's.
-    pub(super) fn snapshots(&self) -> impl Iterator<Item = &Seen<'a>> {
-        self.attempts.iter().flat_map(|attempt| &attempt.snapshots).chain(&self.strangers)
+    /// A snapshot of an attempt, with that attempt.
+    pub(super) fn find(&self, id: &SnapshotId) -> Option<(&Attempt<'a>, &Seen<'a>)> {
+        let print = print_of(id);
+        self.attempts.iter().find_map(|attempt| Some((attempt, attempt.snapshots.iter().find(|s| s.is(id, print))?)))
     }
 
-    pub(super) fn find(&self, id: &SnapshotId) -> Option<&Seen<'a>> {
-        self.snapshots().find(|seen| seen.snapshot.id == *id)
-    }
-
-    pub(super) fn attempt(&self, key: PointKey, class: &str) -> Option<&Attempt<'a>> {
-        let name = key.to_string();
-        self.attempts.iter().find(|attempt| attempt.point == name && attempt.class == class)
+    pub(super) fn attempt(&self, key: PointKey, class: PointClass) -> Option<&Attempt<'a>> {
+        self.attempts.iter().find(|attempt| (attempt.key, attempt.class) == (key, class))
     }
 }
 
@@ -182,16 +188,19 @@ impl<'a> Context<'a> {
         let mut places = Vec::new();
         for (site, listing) in &facts.observed.sites {
             let Listing::Complete(inventory) = listing else { continue };
-            let claimed = facts.claimed.get(cluster.uid.as_str()).and_then(|by_site| by_site.get(site));
-            let seen: Vec<Seen<'_>> =
-                claimed.into_iter().flatten().map(|s| Seen::of(s, inventory, &facts.observed.keyring)).collect();
+            let said = facts.reading(site).and_then(|r| r.said_of(&cluster.uid, inventory, &facts.observed.keyring));
+            let list = inventory.snapshots.as_slice();
+            let attempts: Vec<Attempt<'_>> =
+                said.into_iter().flat_map(Said::attempts).map(|named| Attempt::of(named, list)).collect();
+            let is_genuine = |attempt: &Attempt<'_>| attempt.snapshots.iter().any(Seen::is_genuine);
             let role = match policy.copies.iter().find(|copy| copy.site == *site) {
                 _ if *site == cluster.site => Role::Home,
                 Some(copy) => Role::Copy(copy),
-                None if seen.iter().any(|seen| seen.is_genuine) => Role::Former,
+                None if attempts.iter().any(is_genuine) => Role::Former,
                 None => continue,
             };
-            let (attempts, strangers) = points::attempts(seen);
+            let strangers = said.into_iter().flat_map(|said| said.strangers.iter());
+            let strangers = strangers.map(|place| &list[index(*place)]).collect();
             places.push(Place { site, role, inventory, attempts, strangers });
         }
         let mut context = Self { facts, cluster, policy, places, hoped: Vec::new() };
@@ -202,15 +211,15 @@ impl<'a> Context<'a> {
 
     /// A hold is on the point, wherever it lies and whatever says so: its record, or the tag of any snapshot of it.
     fn hold(&mut self) {
-        let snapshots = self.places.iter().flat_map(|place| &place.attempts).flat_map(|a| &a.snapshots);
-        let tagged: BTreeSet<(&str, &str)> =
-            snapshots.filter(|seen| seen.is_held).filter_map(|seen| Some((seen.point?, seen.class?))).collect();
+        let attempts = self.places.iter().flat_map(|place| &place.attempts);
+        let is_tagged = |attempt: &&Attempt<'_>| attempt.snapshots.iter().any(Seen::is_held);
+        let tagged: BTreeSet<(PointKey, PointClass)> = attempts.filter(is_tagged).map(|a| (a.key, a.class)).collect();
         let holds = self.facts.observed.records.complete().map(|records| &records.holds);
         let uid = &self.cluster.uid;
         for attempt in self.places.iter_mut().flat_map(|place| &mut place.attempts) {
             if let Some(whole) = &mut attempt.facts {
                 let is_recorded = holds.is_some_and(|h| !h.is_empty() && h.contains(&(uid.clone(), whole.key)));
-                whole.held |= is_recorded || tagged.contains(&(attempt.point, attempt.class));
+                whole.held |= is_recorded || tagged.contains(&(attempt.key, attempt.class));
             }
         }
     }
@@ -286,6 +295,9 @@ impl<'a> Context<'a> {
         // Home first: where a point lies at several other places, home's snapshots speak for it.
         for other in others(|role| role == Role::Home).chain(others(|role| role != Role::Home)) {
             let found = self.points_at(other, soon);
+            if found.is_empty() {
+                continue;
+            }
             let known: BTreeSet<_> = points.iter().map(|point| point.rank()).collect();
             let is_known = |point: &Whole<'_>| known.contains(&point.rank()) && points.iter().any(|p| p.is_same(point));
             let new: Vec<&Whole<'_>> = found.into_iter().filter(|point| !is_known(point)).collect();

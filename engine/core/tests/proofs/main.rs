@@ -20,6 +20,7 @@ mod monotone;
 mod over_places;
 mod places;
 mod properties;
+mod read_once;
 mod refused;
 mod retention_counts;
 mod retention_zones;

@@ -646,7 +646,7 @@ fn inventory(account: &str, instances: Vec<Instance>, now: Timestamp) -> SiteInv
         account: AccountId::new(account).unwrap(),
         abilities: Abilities { atomic_disk: true, atomic_group: true, method: "EBS snapshot".to_owned() },
         instances,
-        snapshots: Vec::new(),
+        snapshots: Vec::new().into(),
         unmanaged: Vec::new(),
         kept_files: BTreeSet::new(),
     }

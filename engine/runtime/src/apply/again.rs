@@ -94,7 +94,7 @@ async fn read_place(name: &SiteName, calls: &Calls<'_>, seen: &SiteInventory) ->
         account: seen.account.clone(),
         abilities: seen.abilities.clone(),
         instances: seen.instances.clone(),
-        snapshots: read_snapshots(name, calls, &Silent).await?,
+        snapshots: read_snapshots(name, calls, &Silent).await?.into(),
         unmanaged: seen.unmanaged.clone(),
         kept_files: read_kept_files(calls.capabilities()).await?,
     })

@@ -53,6 +53,7 @@ fn a_point_that_lacks_only_its_seal_is_sealed_and_not_cut_again() {
             | Entry::Intent { .. }
             | Entry::Outcome { .. }
             | Entry::Ended { .. }
+            | Entry::Release { .. }
             | Entry::Finished => None,
         })
         .collect();
