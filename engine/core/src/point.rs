@@ -141,9 +141,12 @@ impl<'a> Catalogue<'a> {
         Self { inventory, keyring, reading: Reading::of(inventory, keyring) }
     }
 
-    /// Every cluster of which anything is here, ours or not; some of them twice.
+    /// Every cluster of which anything is here, ours or not, each once.
     pub fn clusters(&self) -> impl Iterator<Item = &'a ClusterUid> {
-        let kept = self.inventory.kept_files.iter().map(|(uid, _)| uid);
+        let mut kept: Vec<&ClusterUid> = self.inventory.kept_files.iter().map(|(uid, _)| uid).collect();
+        kept.retain(|uid| !self.reading.names(uid));
+        kept.sort_unstable();
+        kept.dedup();
         self.reading.clusters().chain(kept)
     }
 

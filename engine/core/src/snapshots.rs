@@ -253,6 +253,11 @@ impl Reading {
         self.clusters.iter().map(|of_cluster| &of_cluster.uid)
     }
 
+    /// Whether a snapshot names this cluster.
+    pub(crate) fn names(&self, uid: &ClusterUid) -> bool {
+        self.find(uid).is_some()
+    }
+
     /// What the snapshots that name a cluster say; `None` where there is none.
     pub(crate) fn said_of(&self, uid: &ClusterUid, inventory: &SiteInventory, keyring: &Keyring) -> Option<&Said> {
         let of_cluster = self.find(uid)?;
