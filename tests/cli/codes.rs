@@ -68,7 +68,7 @@ fn six_when_another_run_holds_the_lease_until_its_deadline() {
     place.write(".backstay/leases/orders-0001", &lease.to_string());
     let said = place.run(&["apply", "-auto-approve"]);
     assert_eq!(said.code, 6);
-    let told = "skipped: run run-x holds the lease until 2026-11-23T12:05:00Z: wait with -lease-timeout=11m";
+    let told = "skipped: run run-x holds the lease until 2026-11-23T12:05:30Z: wait with -lease-timeout=11m";
     assert!(said.err.contains(told), "{}", said.err);
     assert!(said.out.contains("Resources: 1 added"), "the other cluster is served: {}", said.out);
     // Who waits takes it over when it is over; time is made up here.

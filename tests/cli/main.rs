@@ -4,7 +4,10 @@
 mod bugs_of_others;
 mod codes;
 mod grammar;
+mod history;
 mod json;
+mod leases;
+mod paused;
 mod place;
 mod plans;
 mod process;

@@ -19,6 +19,7 @@ use backstay_report::{change_line, clean};
 use backstay_runtime::apply::{Applied, ChangeEnd, Context, apply};
 use backstay_runtime::baseline;
 use backstay_runtime::file_store::HostKeyDisk;
+use backstay_runtime::history;
 use backstay_runtime::keys::SealedBefore;
 use backstay_runtime::lease::Terms;
 use serde_json::json;
@@ -56,7 +57,7 @@ pub(crate) async fn run(
             host.is_working.store(true, Ordering::SeqCst);
             let applied = carry_out(&go.session, &go.planned, global, host, screen).await;
             let recorded = match &applied {
-                Ok(applied) => record(&go, applied).await,
+                Ok(applied) => record(&go, applied, host).await,
                 Err(_) => Ok(()),
             };
             host.is_working.store(false, Ordering::SeqCst);
@@ -67,11 +68,12 @@ pub(crate) async fn run(
     }
 }
 
-/// Records what the next plan's causes are judged by.
-async fn record(go: &Go, applied: &Applied) -> anyhow::Result<()> {
+/// Records what the next plan's causes are judged by, and forgets what nobody asks for any more.
+async fn record(go: &Go, applied: &Applied, host: &Host) -> anyhow::Result<()> {
     let mut unfinished = applied.unfinished(&go.planned.plan);
     unfinished.extend(go.skipped.iter().cloned());
     let as_of = go.planned.plan.plan().basis.as_of;
+    history::forget_old(go.session.store.as_ref(), host.clock.now()).await?;
     Ok(baseline::record(go.session.store.as_ref(), &go.session.sources, as_of, unfinished).await?)
 }
 
@@ -181,11 +183,19 @@ async fn carry_out(
         seen: &planned.seen,
         parallelism: global.parallelism,
         lease_timeout: global.lease_timeout,
-        terms: Terms::default(),
+        terms: terms(host)?,
         run: &run,
         cancelled: &host.cancelled,
     };
     Ok(apply(&context, &planned.plan, &planned.observed).await?)
+}
+
+/// How long leases last. A test that wants to see one end says so in the environment: `BACKSTAY_INTERNAL_LEASE=4s/1s`, a term and a
+/// margin.
+fn terms(host: &Host) -> anyhow::Result<Terms> {
+    let Some(text) = host.environment.get("BACKSTAY_INTERNAL_LEASE") else { return Ok(Terms::default()) };
+    let terms = text.split_once('/').and_then(|(term, margin)| Terms::new(term.parse().ok()?, margin.parse().ok()?));
+    terms.ok_or_else(|| anyhow::anyhow!("BACKSTAY_INTERNAL_LEASE is `{text}`: a term and a margin, as 4s/1s"))
 }
 
 /// A run's id: when it began, and chance, so that two runs never share one.
