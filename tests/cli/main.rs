@@ -4,9 +4,12 @@
 mod bugs_of_others;
 mod codes;
 mod grammar;
+mod history;
 mod json;
 mod killed;
 mod many;
+mod leases;
+mod paused;
 mod place;
 mod plans;
 mod process;

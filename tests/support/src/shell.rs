@@ -60,6 +60,8 @@ pub struct Shell {
     pub clock: MadeUpClock,
     /// Set when no new call may be started, as by a signal.
     pub cancelled: Arc<AtomicBool>,
+    /// The environment variables of every command.
+    pub environment: BTreeMap<String, String>,
     entropy: Arc<Counting>,
 }
 
@@ -104,6 +106,7 @@ impl Shell {
             directory: directory.to_owned(),
             clock: MadeUpClock::at(noon),
             cancelled: Arc::new(AtomicBool::new(false)),
+            environment: BTreeMap::new(),
             entropy: Arc::new(Counting(AtomicU8::new(1))),
         }
     }
@@ -135,8 +138,8 @@ impl Shell {
             err_is_terminal: is_terminal,
             input_is_terminal: answer.is_some(),
         };
-        let environment = environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        let host = Host { environment, ..self.host() };
+        let mut host = self.host();
+        host.environment.extend(environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())));
         let arguments = std::iter::once("backstay").chain(arguments.iter().copied()).map(OsString::from);
         let code = backstay_cli::run(arguments, &host, io).await;
         Said { out: out.text(), err: err.text(), code }
@@ -166,7 +169,7 @@ impl Shell {
             clock: Arc::new(self.clock.clone()),
             entropy: self.entropy.clone(),
             registry: self.registry(),
-            environment: BTreeMap::new(),
+            environment: self.environment.clone(),
             directory: self.directory.clone(),
             cancelled: self.cancelled.clone(),
             is_working: Arc::default(),

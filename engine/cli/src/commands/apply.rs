@@ -20,6 +20,7 @@ use backstay_report::{change_line, clean, plural};
 use backstay_runtime::apply::{Applied, ChangeEnd, Context, apply};
 use backstay_runtime::baseline;
 use backstay_runtime::file_store::HostKeyDisk;
+use backstay_runtime::history;
 use backstay_runtime::keys::SealedBefore;
 use backstay_runtime::lease::Terms;
 use backstay_runtime::threads::Threads;
@@ -60,7 +61,7 @@ pub(crate) async fn run(
             let applied = carry_out(&go.session, desired, &go.planned, options.role, global, host, screen).await;
             let recorded = match &applied {
                 // What a sweep leaves to others it has not applied.
-                Ok(applied) if options.role != Some(Role::Sweep) => record(&go, applied).await,
+                Ok(applied) if options.role != Some(Role::Sweep) => record(&go, applied, host).await,
                 Ok(_) | Err(_) => Ok(()),
             };
             host.is_working.store(false, Ordering::SeqCst);
@@ -71,11 +72,12 @@ pub(crate) async fn run(
     }
 }
 
-/// Records what the next plan's causes are judged by.
-async fn record(go: &Go, applied: &Applied) -> anyhow::Result<()> {
+/// Records what the next plan's causes are judged by, and forgets what nobody asks for any more.
+async fn record(go: &Go, applied: &Applied, host: &Host) -> anyhow::Result<()> {
     let mut unfinished = applied.unfinished(&go.planned.plan);
     unfinished.extend(go.skipped.iter().cloned());
     let as_of = go.planned.plan.plan().basis.as_of;
+    history::forget_old(go.session.store.as_ref(), host.clock.now()).await?;
     Ok(baseline::record(go.session.store.as_ref(), &go.session.sources, as_of, unfinished).await?)
 }
 
@@ -232,11 +234,19 @@ pub(super) async fn carry_out(
         sights: role != Some(Role::Store),
         parallelism: global.parallelism,
         lease_timeout: global.lease_timeout,
-        terms: Terms::default(),
+        terms: terms(host)?,
         run: &run,
         cancelled: &host.cancelled,
     };
     Ok(apply(&context, &planned.plan, &planned.observed).await?)
+}
+
+/// How long leases last. A test that wants to see one end says so in the environment: `BACKSTAY_INTERNAL_LEASE=4s/1s`, a term and a
+/// margin.
+pub(super) fn terms(host: &Host) -> anyhow::Result<Terms> {
+    let Some(text) = host.environment.get("BACKSTAY_INTERNAL_LEASE") else { return Ok(Terms::default()) };
+    let terms = text.split_once('/').and_then(|(term, margin)| Terms::new(term.parse().ok()?, margin.parse().ok()?));
+    terms.ok_or_else(|| anyhow::anyhow!("BACKSTAY_INTERNAL_LEASE is `{text}`: a term and a margin, as 4s/1s"))
 }
 
 /// A run's id: when it began, and chance, so that two runs never share one.

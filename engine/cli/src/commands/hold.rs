@@ -19,7 +19,7 @@ use backstay_core::verify::verify;
 use backstay_report::{clean, plural};
 use backstay_runtime::apply::ChangeEnd;
 use backstay_runtime::holds::{self, HoldRecord, Release, Released};
-use backstay_runtime::lease::{Epochs, Terms};
+use backstay_runtime::lease::Epochs;
 use jiff::Timestamp;
 use serde_json::json;
 
@@ -174,7 +174,7 @@ impl Hold {
             sites: &self.session.sites,
             store: self.session.store.as_ref(),
             clock: host.clock.as_ref(),
-            terms: Terms::default(),
+            terms: apply::terms(host)?,
             run: &run,
             seen: &self.seen,
             cancelled: &host.cancelled,

@@ -1,0 +1,158 @@
+//! Two and three real runs at once on one fleet, one of them stopped beyond its leases and continued: on a state in a directory,
+//! on S3 by two servers, on Azure.
+//!
+//! `BACKSTAY_PAUSES=10` does so ten times on each instead of once.
+
+use crate::place::Place;
+use backstay_test_support::buckets::{Bucket, Emulator};
+use serde_json::Value;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::process::{Child, Command};
+use std::time::{Duration, Instant, SystemTime};
+
+const CLUSTERS: usize = 12;
+
+/// Long enough for a call, short enough to be waited for.
+const LEASE: (&str, &str) = ("BACKSTAY_INTERNAL_LEASE", "4s/1s");
+
+fn signal(child: &Child, name: &str) {
+    assert!(Command::new("kill").args([name, &child.id().to_string()]).status().unwrap().success());
+}
+
+/// A fleet whose state is in a bucket, or in a directory.
+fn place(bucket: Option<&Bucket>, round: usize) -> Place {
+    let mut place = Place::of(CLUSTERS);
+    if let Some(bucket) = bucket {
+        place.replace(
+            "fleet/fleet.yaml",
+            "spec: {}",
+            &format!("spec: {{ state: \"{}\" }}", bucket.url(&format!("round-{round}"))),
+        );
+        place.shell.environment = bucket.environment();
+    }
+    place
+}
+
+fn start(place: &Place, arguments: &[&str]) -> Child {
+    let mut command = place.binary(arguments);
+    command.envs(&place.shell.environment).env(LEASE.0, LEASE.1);
+    command.spawn().unwrap()
+}
+
+/// What the site did: one line a call that changed something.
+fn effects(place: &Place) -> Vec<Value> {
+    let mut open = vec![place.directory.path().join(".backstay")];
+    let mut lines = Vec::new();
+    while let Some(directory) = open.pop() {
+        for entry in std::fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                open.push(path);
+            } else if path.file_name().is_some_and(|name| name == "effects.jsonl") {
+                let text = std::fs::read_to_string(path).unwrap();
+                lines.extend(text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()));
+            }
+        }
+    }
+    lines
+}
+
+/// Waits for a child at most so long, and gives its exit code and standard error.
+fn wait(child: &mut Child, at_most: Duration) -> Option<(Option<i32>, String)> {
+    let began = Instant::now();
+    while began.elapsed() < at_most {
+        if let Some(status) = child.try_wait().unwrap() {
+            let mut told = String::new();
+            child.stderr.take().unwrap().read_to_string(&mut told).unwrap();
+            return Some((status.code(), told));
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    None
+}
+
+/// Starts a run, and stops it at a moment of its work.
+fn paused(place: &Place) -> Child {
+    let mut child = start(place, &["apply", "-auto-approve", "-parallelism=3"]);
+    let mut err = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.trim_end().ends_with("  done") {
+        line.clear();
+        assert!(err.read_line(&mut line).unwrap() > 0, "it ended before its first point");
+    }
+    let nanos = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().subsec_nanos();
+    std::thread::sleep(Duration::from_micros(u64::from(nanos % 40_000)));
+    signal(&child, "-STOP");
+    child.stderr = Some(err.into_inner());
+    child
+}
+
+/// One run is stopped beyond its leases, `others` do all the work, and it is continued.
+fn one_is_paused(bucket: Option<&Bucket>, round: usize, others: usize) {
+    let place = place(bucket, round);
+    let mut stopped = paused(&place);
+    // By now nothing of it may be under way; what the others see, they see without it.
+    let mut runs: Vec<Child> =
+        (0..others).map(|_| start(&place, &["apply", "-auto-approve", "-lease-timeout=60s"])).collect();
+    let ended: Vec<_> = runs.iter_mut().map(|run| wait(run, Duration::from_secs(25))).collect();
+    let was_alone = ended.iter().all(Option::is_some);
+    for (code, told) in ended.iter().flatten() {
+        // Each did what was left to it: some of it was stale.
+        assert!([Some(0), Some(3)].contains(code), "{code:?} {told}");
+    }
+    let before = effects(&place).len();
+    signal(&stopped, "-CONT");
+    let (code, told) = wait(&mut stopped, Duration::from_secs(60)).expect("it ends");
+    assert!([Some(0), Some(1), Some(3), Some(6)].contains(&code), "{code:?} {told}");
+    for run in &mut runs {
+        if let Some((code, told)) = wait(run, Duration::from_secs(60)) {
+            assert!([None, Some(0), Some(3)].contains(&code), "{code:?} {told}");
+        }
+    }
+    if was_alone {
+        let late: Vec<Value> = effects(&place).into_iter().skip(before).collect();
+        // One call may have been on its way to the site when the run was stopped; it is told once more, and changes nothing.
+        assert!(late.len() <= 1, "{late:#?}\n{told}");
+    } else {
+        // It was stopped while it held a lock of the simulated site, or of the directory: nobody could go on without it.
+        println!("round {round}: stopped within a lock");
+    }
+    let last = ["apply", "-auto-approve", "-as-of=+1m", "-lease-timeout=30s"];
+    let (code, told) = wait(&mut start(&place, &last), Duration::from_secs(60)).expect("it ends");
+    assert_eq!(code, Some(0), "{told}");
+    let next = start(&place, &["plan", "-detailed-exitcode"]).wait_with_output().unwrap();
+    assert_eq!(next.status.code(), Some(0), "{}", String::from_utf8_lossy(&next.stdout));
+    let points = place.points();
+    assert_eq!(points.len(), CLUSTERS, "{points:?}");
+    assert!(points.values().all(|number| *number == 1), "{points:?}");
+}
+
+fn some_are_paused(emulator: Option<Emulator>) {
+    let bucket = emulator.map(Emulator::start);
+    let rounds = std::env::var("BACKSTAY_PAUSES").ok().and_then(|text| text.parse().ok()).unwrap_or(1);
+    for round in 0..rounds {
+        for others in [1, 2] {
+            one_is_paused(bucket.as_ref(), 2 * round + others, others);
+        }
+    }
+}
+
+#[test]
+fn a_run_that_was_stopped_beyond_its_leases_does_nothing_more_with_the_state_in_a_directory() {
+    some_are_paused(None);
+}
+
+#[test]
+fn a_run_that_was_stopped_beyond_its_leases_does_nothing_more_with_the_state_on_s3_by_s3s_fs() {
+    some_are_paused(Some(Emulator::S3sFs));
+}
+
+#[test]
+fn a_run_that_was_stopped_beyond_its_leases_does_nothing_more_with_the_state_on_s3_by_moto() {
+    some_are_paused(Some(Emulator::Moto));
+}
+
+#[test]
+fn a_run_that_was_stopped_beyond_its_leases_does_nothing_more_with_the_state_on_azure_by_azurite() {
+    some_are_paused(Some(Emulator::Azurite));
+}
