@@ -80,6 +80,21 @@ fn what_goes_wrong_is_told_to_machines_too() {
 }
 
 #[test]
+fn a_call_that_waits_is_told_with_its_site_its_kind_and_how_long() {
+    let place = Place::small();
+    let fleet = place.read("fleet/fleet.yaml");
+    let fault = "pageSize: 3, faults: [ { call: tag, fail: throttled, until: 2026-11-23T00:00:20Z } ]";
+    place.write("fleet/fleet.yaml", &fleet.replace("pageSize: 3", fault));
+    let said = place.done(&["apply", "-json", "-auto-approve"]);
+    assert!(types(&said.out).contains(&"throttled".to_owned()), "{}", said.out);
+    let told: Vec<Value> = lines(&said.out).into_iter().filter(|line| line["type"] == "throttled").collect();
+    for line in told {
+        assert_eq!((&line["site"], &line["class"], &line["@level"]), (&json!("eu"), &json!("tag"), &json!("warn")));
+        assert!(line["seconds"].as_i64().is_some_and(|seconds| seconds >= 1), "{line}");
+    }
+}
+
+#[test]
 fn every_change_is_told_once_however_it_ended() {
     let place = Place::small();
     place.done(&["plan", "-out=a.plan"]);

@@ -10,11 +10,11 @@ use std::collections::BTreeMap;
 const CLOUDS: [Iaas; 4] = [Iaas::Aws, Iaas::Azure, Iaas::Gcp, Iaas::Alibaba];
 
 fn start() -> Timestamp {
-    "2026-11-23T12:00:07.25Z".parse().unwrap()
+    "2026-11-23T12:00:07.25Z".parse().expect("an instant")
 }
 
 fn disk(number: usize) -> DiskId {
-    DiskId::new(format!("vol-{number}")).unwrap()
+    DiskId::new(format!("vol-{number}")).expect("an id")
 }
 
 /// What is asked for, with the disks that it names.

@@ -125,3 +125,34 @@ impl Drop for InLine<'_> {
         self.limits.lock().leave(self.ticket);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use backstay_core::model::ProviderKind;
+    use backstay_core::name::AccountId;
+
+    fn site(name: &str, kind: ProviderKind, account: &str, region: &str) -> Site {
+        let account = AccountId::new(account).expect("an account");
+        let provider = Provider::Cloud { kind, region: region.to_owned(), account, endpoint: None };
+        Site { name: SiteName::new(name).expect("a name"), provider }
+    }
+
+    #[test]
+    fn sites_of_one_account_and_region_share_their_budgets_and_no_others_do() {
+        let sites = [
+            site("a", ProviderKind::Aws, "111122223333", "eu-central-1"),
+            site("b", ProviderKind::Aws, "111122223333", "eu-central-1"),
+            site("c", ProviderKind::Aws, "111122223333", "us-east-1"),
+            site("d", ProviderKind::Aws, "444455556666", "eu-central-1"),
+            site("e", ProviderKind::Alibaba, "111122223333", "eu-central-1"),
+        ];
+        let limits: Vec<Arc<Limits>> = of_sites(sites.iter()).into_values().collect();
+        for (one, limits_of_one) in limits.iter().enumerate() {
+            for (other, limits_of_other) in limits.iter().enumerate() {
+                let are_shared = Arc::ptr_eq(limits_of_one, limits_of_other);
+                assert_eq!(are_shared, one == other || one.max(other) == 1, "{one} and {other}");
+            }
+        }
+    }
+}

@@ -73,6 +73,14 @@ impl CallError {
             Self::NotSent(_) => false,
         }
     }
+
+    /// Whether something of the same intent is there already.
+    pub(crate) fn is_taken(&self) -> bool {
+        match self {
+            Self::Refused(error) => error.class == ErrorClass::AlreadyExists,
+            Self::NotSent(_) => false,
+        }
+    }
 }
 
 impl<'a> Calls<'a> {

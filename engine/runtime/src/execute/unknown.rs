@@ -56,7 +56,8 @@ impl Hands<'_> {
         for _ in 0..SENDINGS {
             match send().await {
                 Ok(made) => return Ok(made),
-                Err(error) if error.is_unknown() => lost = error.to_string(),
+                // A name that is taken by our own intent is an earlier call of ours, which no look has shown yet.
+                Err(error) if error.is_unknown() || error.is_taken() => lost = error.to_string(),
                 // After a lost answer nothing that comes later makes known what became of it.
                 Err(error) if !lost.is_empty() => return Err(unknown(&format!("{lost}; then {error}"))),
                 Err(error) => return Err(error.into()),

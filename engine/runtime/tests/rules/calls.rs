@@ -13,12 +13,12 @@ use backstay_runtime::apply::ChangeEnd;
 use backstay_runtime::calls::{CallError, Fence};
 use backstay_runtime::events::{Event, Observer, Silent};
 use backstay_runtime::journal::{Entry, read};
-use backstay_runtime::seams::{StateStore as _, StoreError};
+use backstay_runtime::seams::{Clock as _, StateStore as _, StoreError};
 use futures::StreamExt as _;
 use jiff::SignedDuration;
 use std::fmt::Write as _;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 const START: &str = "2026-11-23T00:00:00Z";
 
@@ -127,6 +127,80 @@ fn a_lost_lease_lets_no_call_pass_not_even_one_that_is_tried_again() {
         let log = engine.log.lock().unwrap();
         // Each sending takes two passes: before it, and after the wait that follows.
         assert_eq!(log.iter().filter(|(verb, ..)| verb == "site").count(), passes, "{log:?}");
+    }
+}
+
+/// Counts what passes.
+#[derive(Default)]
+struct Counter(AtomicUsize);
+
+#[async_trait]
+impl Fence for Counter {
+    async fn check(&self) -> Result<(), StoreError> {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        Ok(())
+    }
+}
+
+/// Cancels as soon as something is waited for.
+struct Impatient<'a>(&'a AtomicBool);
+
+impl Observer for Impatient<'_> {
+    fn on(&self, event: &Event) {
+        if matches!(event, Event::Throttled { .. }) {
+            self.0.store(true, Ordering::SeqCst);
+        }
+    }
+}
+
+/// A site in real time that is always too busy.
+fn throttled_in_real_time() -> Engine {
+    let engine = with_fault("{ call: describe, fail: throttled }");
+    engine.write("fleet/fleet.yaml", &engine.read("fleet/fleet.yaml").replace("clock: virtual", "clock: real"));
+    engine
+}
+
+#[test]
+fn a_call_that_waits_passes_the_fence_every_second_so_that_its_lease_lives_on() {
+    let engine = throttled_in_real_time();
+    let desired = engine.desired();
+    let sites = engine.sites(&desired);
+    let (site, fence, started) = (SiteName::new("eu").unwrap(), Counter::default(), engine.clock.now());
+    let calls = sites.calls(&site, &engine.clock, &Silent).unwrap();
+    let calls = calls.of_run("run-1", &engine.cancelled).behind(&fence);
+    let end = now(calls.by_intent(&order(0).intent));
+    assert!(matches!(&end, Err(CallError::Refused(_))), "{end:?}");
+    let waited = engine.clock.now().duration_since(started).as_secs();
+    assert!((600..=900).contains(&waited), "{waited} s");
+    let passed = i64::try_from(fence.0.load(Ordering::SeqCst)).unwrap();
+    assert!(passed >= waited, "{passed} passes in {waited} s");
+}
+
+#[test]
+fn a_cancelled_run_waits_no_longer() {
+    let engine = throttled_in_real_time();
+    let desired = engine.desired();
+    let sites = engine.sites(&desired);
+    let (site, started) = (SiteName::new("eu").unwrap(), engine.clock.now());
+    let observer = Impatient(&engine.cancelled);
+    let calls = sites.calls(&site, &engine.clock, &observer).unwrap().of_run("run-1", &engine.cancelled);
+    let end = now(calls.by_intent(&order(0).intent));
+    assert!(matches!(&end, Err(CallError::NotSent(because)) if because == "the run was cancelled"), "{end:?}");
+    assert!(engine.clock.now().duration_since(started) <= SignedDuration::from_secs(1));
+}
+
+#[test]
+fn a_look_at_a_made_up_world_moves_no_clock_and_one_at_a_real_one_waits() {
+    for is_virtual in [true, false] {
+        let engine =
+            if is_virtual { with_fault("{ call: describe, fail: throttled }") } else { throttled_in_real_time() };
+        let desired = engine.desired();
+        let sites = engine.sites(&desired);
+        let (site, started) = (SiteName::new("eu").unwrap(), engine.clock.now());
+        let calls = sites.calls(&site, &engine.clock, &Silent).unwrap();
+        assert!(now(calls.by_intent(&order(0).intent)).is_err());
+        assert_eq!(engine.clock.now() == started, is_virtual);
+        assert!(!engine.state().join("sim/eu/effects.jsonl").exists(), "its clock was moved");
     }
 }
 
