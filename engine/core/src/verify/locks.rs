@@ -65,7 +65,7 @@ fn check_point<'a>(context: &Context<'a>, place: &Place<'a>, lock: &LockPoint, v
         violations.push(context.violation(10, format!("{name} has another cut")));
     }
     let is_named = |id: &SnapshotId| lock.snapshots.iter().filter(|expected| expected.id == *id).count() == 1;
-    if lock.snapshots.len() != point.ids().len() || !point.ids().all(|id| is_named(id)) {
+    if lock.snapshots.len() != point.ids().len() || !point.ids().all(is_named) {
         violations.push(context.violation(8, format!("{name} is not locked part by part")));
     }
     if !context.kept_at(place, false).has(point) {

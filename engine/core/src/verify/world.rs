@@ -182,6 +182,8 @@ pub(super) struct Context<'a> {
     pub(super) places: Vec<Place<'a>>,
     /// What the plan would make, by the site where.
     hoped: Vec<(&'a SiteName, Whole<'static>)>,
+    /// The system identifier that its servers agree on: see [`Self::current_system`].
+    system: Result<Option<SystemId>, &'static str>,
 }
 
 impl<'a> Context<'a> {
@@ -205,7 +207,8 @@ impl<'a> Context<'a> {
             let strangers = strangers.map(|place| &list[index(*place)]).collect();
             places.push(Place { site, role, inventory, attempts, strangers });
         }
-        let mut context = Self { facts, cluster, policy, places, hoped: Vec::new() };
+        let system = told_system(facts, cluster);
+        let mut context = Self { facts, cluster, policy, places, hoped: Vec::new(), system };
         context.hold();
         context.hope();
         context
@@ -280,7 +283,8 @@ impl<'a> Context<'a> {
 
     /// The points of a place, once those that are planned and being made are there, if `soon`.
     pub(super) fn points_at<'p>(&'p self, place: &'p Place<'a>, soon: bool) -> Vec<&'p Whole<'a>> {
-        let mut points: Vec<&Whole<'_>> = place.whole().collect();
+        let mut points: Vec<&Whole<'_>> = Vec::with_capacity(place.attempts.len() + self.hoped.len());
+        points.extend(place.whole());
         if soon {
             points.extend(place.being_made());
             points.extend(self.hoped.iter().filter(|(site, _)| *site == place.site).map(|(_, whole)| whole));
@@ -372,21 +376,25 @@ impl<'a> Context<'a> {
     ///
     /// Where home is unknown nothing goes at all, so that nobody asks.
     pub(super) fn current_system(&self) -> Result<Option<SystemId>, &'static str> {
-        let mut told: BTreeSet<SystemId> = BTreeSet::new();
-        let mut is_silent = false;
-        for node in self.cluster.nodes.iter().filter(|node| node.role == NodeRole::Postgres) {
-            match self.facts.instance(&self.cluster.site, &node.instance).map(|instance| &instance.database) {
-                Some(DatabaseState::Known(status)) => {
-                    told.insert(status.system);
-                }
-                Some(DatabaseState::NotObservable) => {}
-                Some(DatabaseState::Unreachable { .. }) | None => is_silent = true,
+        self.system
+    }
+}
+
+fn told_system(facts: &Facts<'_>, cluster: &Cluster) -> Result<Option<SystemId>, &'static str> {
+    let mut told: BTreeSet<SystemId> = BTreeSet::new();
+    let mut is_silent = false;
+    for node in cluster.nodes.iter().filter(|node| node.role == NodeRole::Postgres) {
+        match facts.instance(&cluster.site, &node.instance).map(|instance| &instance.database) {
+            Some(DatabaseState::Known(status)) => {
+                told.insert(status.system);
             }
+            Some(DatabaseState::NotObservable) => {}
+            Some(DatabaseState::Unreachable { .. }) | None => is_silent = true,
         }
-        match told.len() {
-            0 if is_silent => Err("no server tells the current system identifier"),
-            0 | 1 => Ok(told.pop_first()),
-            _ => Err("the servers have different system identifiers"),
-        }
+    }
+    match told.len() {
+        0 if is_silent => Err("no server tells the current system identifier"),
+        0 | 1 => Ok(told.pop_first()),
+        _ => Err("the servers have different system identifiers"),
     }
 }
