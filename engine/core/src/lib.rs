@@ -16,6 +16,7 @@ pub mod diagnostic;
 pub mod document;
 pub mod forecast;
 pub mod lsn;
+mod marks;
 mod memo;
 pub mod model;
 pub mod name;

@@ -1,7 +1,7 @@
 //! What really exists, as it was seen: listings that are complete, or unknown.
 
-use crate::canonical::Digest;
 use crate::lsn::{Lsn, Timeline};
+pub use crate::marks::{Sightings, Tombstones};
 use crate::model::{Origin, ProviderKind};
 use crate::name::{AccountId, ClusterUid, DiskId, InstanceId, KmsKey, Location, SiteName, SnapshotId, SystemId};
 use crate::plan::Cause;
@@ -9,7 +9,6 @@ use crate::seal::Keyring;
 pub use crate::snapshots::Snapshots;
 use crate::tags::{PointKey, Tags};
 use crate::time::Duration;
-use crate::tombstone::Tombstone;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -298,9 +297,9 @@ pub enum Readiness {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Records {
     /// Tombstones that were not revoked, by site and snapshot.
-    pub tombstones: BTreeMap<SiteName, BTreeMap<SnapshotId, Tombstone>>,
+    pub tombstones: Tombstones,
     /// When the sweeper itself first saw a tombstone, by the tombstone's digest.
-    pub sightings: BTreeMap<Digest, Timestamp>,
+    pub sightings: Sightings,
     /// Points that nothing may expire.
     pub holds: BTreeSet<(ClusterUid, PointKey)>,
     /// Deletes of the last 24 hours of site time.

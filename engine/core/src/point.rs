@@ -48,6 +48,8 @@ pub struct Part<'a> {
     pub snapshot: OwnedSnapshot<'a>,
     /// By what its id is found fast.
     pub(crate) print: u64,
+    /// When it was marked, by its tag.
+    pub(crate) marked: Option<Timestamp>,
 }
 
 /// The volume snapshots of one attempt at one site.
@@ -214,7 +216,12 @@ fn assemble<'a>(attempt: Attempt<'a>, list: &'a [Snapshot]) -> RecoveryPoint<'a>
     };
     let created = || rows.iter().map(|row| row.created);
     let parts = sealed.iter().filter_map(|row| {
-        Some(Part { name: row.name.clone()?, snapshot: OwnedSnapshot::known(row, list)?, print: row.print })
+        Some(Part {
+            name: row.name.clone()?,
+            snapshot: OwnedSnapshot::known(row, list)?,
+            print: row.print,
+            marked: row.marked,
+        })
     });
     RecoveryPoint {
         key,

@@ -134,6 +134,8 @@ pub(crate) struct Row {
     pub(crate) is_held: bool,
     /// Whether a tag says that it is marked.
     pub(crate) is_marked: bool,
+    /// When that was, where it can be read.
+    pub(crate) marked: Option<Timestamp>,
 }
 
 /// How far a snapshot is, in a word.
@@ -363,6 +365,7 @@ impl Found {
             },
             is_held: ours.get(tags::HOLD).is_some(),
             is_marked: ours.get(tags::EXPIRE).is_some(),
+            marked: ours.get(tags::EXPIRE).and_then(parse_stamp),
         };
         Some(Self { key, class, facts: facts_of(&ours), row })
     }

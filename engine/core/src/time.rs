@@ -171,7 +171,7 @@ pub fn parse_stamp(text: &str) -> Option<Timestamp> {
     let (date, clock, micros) = match text.as_bytes() {
         [date @ .., b't', h1, h2, m1, m2, s1, s2, b'z'] if date.len() == 8 => (date, [*h1, *h2, *m1, *m2, *s1, *s2], 0),
         [date @ .., b't', h1, h2, m1, m2, s1, s2, b'-', a, b, c, d, e, f, b'z'] if date.len() == 8 => {
-            (date, [*h1, *h2, *m1, *m2, *s1, *s2], number(&[*a, *b, *c, *d, *e, *f])?)
+            (date, [*h1, *h2, *m1, *m2, *s1, *s2], number(&[*a, *b, *c, *d, *e, *f]).filter(|micros| *micros > 0)?)
         }
         _ => return None,
     };
@@ -232,7 +232,15 @@ mod tests {
         assert_eq!(parse_stamp(&stamp(instant)), Some(instant));
         let whole: Timestamp = "2024-02-29T00:00:00Z".parse().unwrap();
         assert_eq!(parse_stamp(&stamp(whole)), Some(whole));
-        for wrong in ["", "z", "20261123t080000", "20261323t080000z", "2026112_t080000z", "20261123t080000-1z"] {
+        for wrong in [
+            "",
+            "z",
+            "20261123t080000",
+            "20261323t080000z",
+            "2026112_t080000z",
+            "20261123t080000-1z",
+            "20261123t080000-000000z",
+        ] {
             assert_eq!(parse_stamp(wrong), None, "{wrong}");
         }
     }

@@ -54,7 +54,7 @@ impl State<'_> {
             Some(value) => Some(parse("baseline.json", &value)?),
             None => None,
         };
-        let mut records = Records { tombstones: self.tombstones().await?, baseline, ..Records::default() };
+        let mut records = Records { tombstones: self.tombstones().await?.into(), baseline, ..Records::default() };
         for key in self.0.list("sightings/").await? {
             let Some(value) = self.0.get(&key).await? else { continue };
             records.sightings.insert(parse(&key, &format_digest(&key))?, parse(&key, &value)?);

@@ -29,7 +29,7 @@ pub(super) fn limit(total: &mut Outcome, desired: &Desired, world: &World<'_>, a
         Some(share) => (share.deletes, share.due_deletes),
         None => (fleet_limit(desired, total.restorable), due_limit_of(total, desired, spent.due, as_of)),
     };
-    total.sort();
+    total.sort_changes();
     let mut stopped = Vec::new();
     total.changes.retain(|change| {
         if !matches!(change.action, Action::Delete(_)) {

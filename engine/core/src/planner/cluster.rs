@@ -34,12 +34,17 @@ impl Outcome {
         self.restorable += other.restorable;
     }
 
-    /// Puts everything into its one order.
-    pub(super) fn sort(&mut self) {
+    /// Puts the changes into their one order.
+    pub(super) fn sort_changes(&mut self) {
         self.changes.sort_by(|a, b| {
             let order = (&a.name, &a.cluster, a.action.rank()).cmp(&(&b.name, &b.cluster, b.action.rank()));
             order.then_with(|| (a.action.point(), &a.site).cmp(&(b.action.point(), &b.site)))
         });
+    }
+
+    /// Puts everything into its one order.
+    pub(super) fn sort(&mut self) {
+        self.sort_changes();
         self.waiting.sort_by(|a, b| {
             let order = (&a.name, &a.cluster, a.point).cmp(&(&b.name, &b.cluster, b.point));
             order.then_with(|| a.why.to_string().cmp(&b.why.to_string()))

@@ -25,6 +25,7 @@ mod waits;
 pub(crate) use blast::{due_limit, fleet_limit};
 pub use survey::{ClusterState, ClusterStatus, PointStatus, survey};
 
+use crate::marks::Marks;
 use crate::model::{Cluster, Desired, Policy};
 use crate::name::{ClusterName, ClusterUid, DiskId, InstanceId, SiteName};
 use crate::observed::{Instance, Listing, Observed, Records, SiteInventory, Snapshot, Unmanaged};
@@ -39,7 +40,6 @@ use cluster::Outcome;
 use jiff::Timestamp;
 use room::Room;
 use std::collections::{BTreeMap, BTreeSet};
-use tombstones::Recorded;
 
 /// Plans the difference between what is desired and what was observed, for one instant.
 ///
@@ -215,7 +215,8 @@ struct World<'a> {
     catalogues: BTreeMap<&'a SiteName, Catalogue<'a>>,
     /// What claims to be ours at each site, and names no cluster.
     nobodys: BTreeMap<&'a SiteName, Vec<Stranger<'a>>>,
-    recorded: Recorded<'a>,
+    /// What is recorded of snapshots at each site.
+    marks: BTreeMap<&'a SiteName, &'a Marks>,
     no_records: Records,
 }
 
@@ -238,9 +239,13 @@ impl<'a> World<'a> {
             let reading = Reading::of(inventory, &observed.keyring);
             Some((name, Site { inventory, instances, unmanaged, elsewhere, reading }))
         });
-        let recorded = observed.records.complete().map_or_else(Recorded::default, Recorded::of);
+        let marks = observed.records.complete().into_iter().flat_map(|records| {
+            let at = |site| Some((site, records.tombstones.marks_at(site, &observed.keyring)?));
+            records.tombstones.keys().filter_map(at)
+        });
+        let marks = marks.collect();
         let no_records = Records::default();
-        Self { observed, share, sites: sites.collect(), catalogues, nobodys, recorded, no_records }
+        Self { observed, share, sites: sites.collect(), catalogues, nobodys, marks, no_records }
     }
 
     /// A site, or why it is unknown.

@@ -1,15 +1,12 @@
 //! Whether a point is marked for deletion, and whether its mark is ripe (INVARIANTS.md 3).
 
 use super::World;
+use crate::marks::{Marks, Record, Said, text_print};
 use crate::name::{ClusterUid, SiteName};
-use crate::observed::Records;
 use crate::plan::Cause;
 use crate::point::RecoveryPoint;
-use crate::snapshots::print_of;
-use crate::tags;
-use crate::time::{Duration, stamp};
+use crate::time::Duration;
 use jiff::Timestamp;
-use std::collections::{BTreeMap, HashSet};
 
 /// How far a point is marked.
 pub(super) enum Mark {
@@ -45,58 +42,38 @@ pub(super) enum Ripeness {
     Ripe,
 }
 
-/// Which snapshots have a record, at each site, by the prints of their ids: most have none, and need not be looked for.
-#[derive(Default)]
-pub(super) struct Recorded<'a>(BTreeMap<&'a SiteName, HashSet<u64>>);
-
-impl<'a> Recorded<'a> {
-    pub(super) fn of(records: &'a Records) -> Self {
-        let prints = records.tombstones.iter().map(|(site, at_site)| (site, at_site.keys().map(print_of).collect()));
-        Self(prints.collect())
-    }
-
-    fn may_have_any(&self, site: &SiteName, point: &RecoveryPoint<'_>) -> bool {
-        self.0.get(site).is_some_and(|prints| point.parts.iter().any(|part| prints.contains(&part.print)))
-    }
-}
-
 /// Reads a point's mark from records and tags together.
 pub(super) fn of(point: &RecoveryPoint<'_>, cluster: &ClusterUid, site: &SiteName, world: &World<'_>) -> Mark {
-    if !point.is_tagged_marked && !world.recorded.may_have_any(site, point) {
+    let (records, keyring) = (world.records(), &world.observed.keyring);
+    let marks = world.marks.get(site).copied();
+    let has_record = |marks: &Marks| point.parts.iter().any(|part| marks.may_have(part.print));
+    if !point.is_tagged_marked && !marks.is_some_and(has_record) {
         return Mark::None;
     }
-    let (records, keyring) = (world.records(), &world.observed.keyring);
-    let at_site = records.tombstones.get(site);
-    let mut has_any = false;
+    let cluster = text_print(cluster.as_str());
     let mut is_full = true;
     let mut full =
         FullMark { at: Timestamp::MIN, seen: Some(Timestamp::MIN), grace: Duration::ZERO, cause: Cause::Due };
     for part in &point.parts {
-        let snapshot = part.snapshot.snapshot();
-        let record = at_site.and_then(|records| records.get(&snapshot.id));
-        let tag = snapshot.tags.get(tags::EXPIRE);
-        has_any |= record.is_some() || tag.is_some();
-        let genuine = record.filter(|record| {
-            let said = &record.content;
-            let same_point = said.cluster == *cluster && said.point == point.key;
-            let same_snapshot = said.site == *site && said.snapshot == snapshot.id;
-            same_point && same_snapshot && tag == Some(&stamp(said.at)) && record.is_genuine(keyring)
-        });
-        let Some(record) = genuine else {
+        let id = part.snapshot.id();
+        let read = || Said::read(records.tombstones.get(site)?.get(id)?, site, id, keyring);
+        let said = match marks.map_or(Record::None, |marks| marks.of(part.print, read)) {
+            Record::Genuine(said) => said,
+            Record::None | Record::Wrong => {
+                is_full = false;
+                continue;
+            }
+        };
+        if said.cluster != cluster || said.point != point.key || part.marked != Some(said.at) {
             is_full = false;
             continue;
-        };
-        let seen = records.sightings.get(&record.digest()).copied();
-        full.at = full.at.max(record.content.at);
-        full.seen = full.seen.zip(seen).map(|(a, b)| a.max(b));
-        full.grace = full.grace.max(record.content.grace);
-        full.cause = full.cause.max(record.content.cause);
+        }
+        full.at = full.at.max(said.at);
+        full.seen = full.seen.zip(records.sightings.of(said.digest)).map(|(a, b)| a.max(b));
+        full.grace = full.grace.max(said.grace);
+        full.cause = full.cause.max(said.cause);
     }
-    match (has_any, is_full && !point.parts.is_empty()) {
-        (false, _) => Mark::None,
-        (true, false) => Mark::Partial,
-        (true, true) => Mark::Full(full),
-    }
+    if is_full && !point.parts.is_empty() { Mark::Full(full) } else { Mark::Partial }
 }
 
 impl FullMark {

@@ -7,6 +7,7 @@ use crate::name::ClusterUid;
 use crate::observed::{Listing, Records};
 use crate::plan::{Action, Cause, Change, MarkPoint};
 use crate::share::Share;
+use crate::workers::{self, Workers};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
 
@@ -14,7 +15,7 @@ use std::collections::BTreeMap;
 const ALWAYS: usize = 10;
 
 /// `share` is what a part of a fleet may use of the fleet's limits; a whole fleet has none.
-pub(super) fn check(facts: &Facts<'_>, share: Option<&Share>, violations: &mut Vec<Violation>) {
+pub(super) fn check(workers: &dyn Workers, facts: &Facts<'_>, share: Option<&Share>, violations: &mut Vec<Violation>) {
     let Listing::Complete(records) = &facts.observed.records else { return };
     let day_ago = facts.as_of.checked_sub(SignedDuration::from_hours(24)).unwrap_or(Timestamp::MIN);
     // Each record is a delete of its own: the same point may have gone from two places.
@@ -23,9 +24,15 @@ pub(super) fn check(facts: &Facts<'_>, share: Option<&Share>, violations: &mut V
         if delete.cause == Cause::Due { due.push(&delete.cluster) } else { other.push(&delete.cluster) }
     }
     let before = (due.len(), other.len());
+    let mut deletes = Vec::new();
     for change in &facts.plan.changes {
-        let Action::Delete(mark) = &change.action else { continue };
-        if is_due(records, change, mark) { due.push(&change.cluster) } else { other.push(&change.cluster) }
+        if let Action::Delete(mark) = &change.action {
+            deletes.push((change, mark));
+        }
+    }
+    let are_due = workers::map(workers, &deletes, |(change, mark)| is_due(records, change, mark));
+    for ((change, _), is_due) in deletes.iter().zip(are_due) {
+        if is_due { due.push(&change.cluster) } else { other.push(&change.cluster) }
     }
     if due.len() > before.0 {
         check_due(facts, share, &due, violations);

@@ -97,10 +97,10 @@ fn check_source<'c>(
 
 fn has_all_parts(copy: &CopyPoint, attempt: &Attempt<'_>, point: &Whole<'_>) -> bool {
     let is_of = |part: &PlannedCopy| {
-        let source = attempt.snapshots.iter().find(|seen| seen.snapshot.id == part.source.id);
+        let source = attempt.snapshots().find(|seen| seen.snapshot.id == part.source.id);
         source.is_some_and(|seen| seen.name() == Some(&part.name))
     };
-    copy.parts.iter().map(|part| &part.name).eq(&point.parts) && copy.parts.iter().all(is_of)
+    copy.parts.iter().map(|part| &part.name).eq(point.parts()) && copy.parts.iter().all(is_of)
 }
 
 /// Nothing of the point is there but what an earlier call for the same parts left.
@@ -110,8 +110,8 @@ fn check_target_place(context: &Context<'_>, copy: &CopyPoint, there: &Place<'_>
         State::Whole => violations.push(context.violation(8, format!("{} is there already", copy.point))),
         State::BeingMade => violations.push(context.violation(8, format!("{} is on its way already", copy.point))),
         State::Unusable => {
-            let is_own = |seen: &Seen<'_>| copy.parts.iter().any(|part| seen.intent() == Some(&part.intent.0));
-            if !attempt.snapshots.iter().all(is_own) {
+            let is_own = |seen: Seen<'_>| copy.parts.iter().any(|part| seen.intent() == Some(&part.intent.0));
+            if !attempt.snapshots().all(is_own) {
                 violations.push(context.violation(8, format!("something else of {} is there", copy.point)));
             }
         }
@@ -139,7 +139,7 @@ fn check_order(
     for from in context.places.iter().filter(|place| place.site != there.site) {
         for attempt in from.attempts.iter().filter(|attempt| attempt.state == State::Whole) {
             let Some(point) = &attempt.facts else { continue };
-            let shares_a_disk = attempt.snapshots.iter().any(|seen| disks.contains(&seen.snapshot.disk));
+            let shares_a_disk = attempt.snapshots().any(|seen| disks.contains(&seen.snapshot.disk));
             if shares_a_disk && point.cut < copy.cut && is_missing(point) {
                 violations.push(context.violation(26, format!("{} must be copied before {}", point.key, copy.point)));
             }

@@ -65,7 +65,7 @@ fn check_point<'a>(context: &Context<'a>, place: &Place<'a>, lock: &LockPoint, v
         violations.push(context.violation(10, format!("{name} has another cut")));
     }
     let is_named = |id: &SnapshotId| lock.snapshots.iter().filter(|expected| expected.id == *id).count() == 1;
-    if lock.snapshots.len() != point.ids.len() || !point.ids.iter().all(|id| is_named(id)) {
+    if lock.snapshots.len() != point.ids().len() || !point.ids().all(is_named) {
         violations.push(context.violation(8, format!("{name} is not locked part by part")));
     }
     if !context.kept_at(place, false).has(point) {
@@ -80,7 +80,7 @@ fn check_marks(context: &Context<'_>, place: &Place<'_>, lock: &LockPoint, viola
         Listing::Unknown { .. } => None,
     };
     for expected in &lock.snapshots {
-        let has_tag = place.find(&expected.id).is_some_and(|(_, seen)| seen.expires().is_some());
+        let has_tag = place.find(&expected.id).is_some_and(|(_, seen)| seen.is_marked());
         if has_tag || tombstones.is_some_and(|tombstones| tombstones.contains_key(&expected.id)) {
             violations.push(context.violation(3, format!("snapshot {} is marked", expected.id)));
         }

@@ -1,7 +1,9 @@
 //! The second opinion: every plan is checked against INVARIANTS.md before anything of it runs.
 //!
 //! Written apart from the planner, naively, and on purpose without its helpers: what both get wrong must be wrong twice. It may
-//! demand less than the planner delivers, where nothing can be lost by it, and never less than an invariant.
+//! demand less than the planner delivers, where nothing can be lost by it, and never less than an invariant. Both read what a
+//! snapshot's tags say, and whether its seal is genuine, in one place ([`crate::snapshots`]); what follows from it each decides
+//! for itself.
 //!
 //! | Invariant | Where a plan shows it |
 //! |---|---|
@@ -154,7 +156,7 @@ fn violations(
     copies::check_queues(&facts, &mut violations);
     rates::check(&facts, &mut violations);
     check_distinct(plan, &mut violations);
-    blast::check(&facts, share, &mut violations);
+    blast::check(workers, &facts, share, &mut violations);
     violations
 }
 

@@ -1,7 +1,6 @@
 //! The two phases of a delete (INVARIANTS.md 3).
 
 use super::Violation;
-use super::points::Seen;
 use super::world::{Context, Place};
 use crate::observed::Listing;
 use crate::plan::MarkPoint;
@@ -14,7 +13,7 @@ pub(super) fn is_held(context: &Context<'_>, place: &Place<'_>, mark: &MarkPoint
     let class = mark.snapshots.iter().find_map(|expected| Some(place.find(&expected.id)?.0.class));
     let attempts = context.places.iter().flat_map(|place| &place.attempts);
     let mut of_point = attempts.filter(|attempt| attempt.key == mark.point && Some(attempt.class) == class);
-    is_recorded || of_point.any(|attempt| attempt.snapshots.iter().any(Seen::is_held))
+    is_recorded || of_point.any(|attempt| attempt.snapshots().any(|seen| seen.is_held()))
 }
 
 /// 3: a genuine record and its tag, seen by the sweeper, older than both graces; no hold, no lock.
@@ -42,7 +41,7 @@ pub(super) fn check(context: &Context<'_>, place: &Place<'_>, mark: &MarkPoint, 
             fail("its tombstone speaks of something else");
         }
         let Some((_, seen)) = place.find(&expected.id) else { continue };
-        if seen.expires().and_then(crate::time::parse_stamp) != Some(said.at) {
+        if seen.marked() != Some(said.at) {
             fail("its tag does not agree with its tombstone");
         }
         let Some(sighted) = records.sightings.get(&tombstone.digest()) else {

@@ -45,8 +45,13 @@ impl<'a> Seen<'a> {
         self.snapshot.tags.get("backstay-intent")
     }
 
-    pub(super) fn expires(&self) -> Option<&'a str> {
-        self.snapshot.tags.get("backstay-expire")
+    pub(super) fn is_marked(&self) -> bool {
+        self.row.is_marked
+    }
+
+    /// When its tag says that it was marked.
+    pub(super) fn marked(&self) -> Option<Timestamp> {
+        self.row.marked
     }
 
     /// Whether the provider is not done with it.
@@ -133,10 +138,11 @@ pub(super) enum State {
 pub(super) struct Attempt<'a> {
     pub(super) key: PointKey,
     pub(super) class: PointClass,
-    pub(super) snapshots: Vec<Seen<'a>>,
     pub(super) state: State,
     /// The point, where every part is there and genuine.
     pub(super) facts: Option<Whole<'a>>,
+    rows: &'a [Row],
+    list: &'a [Snapshot],
 }
 
 /// A point of which every part is there, by its sealed facts.
@@ -149,16 +155,46 @@ pub(super) struct Whole<'a> {
     pub(super) created: Timestamp,
     pub(super) system: Option<SystemId>,
     pub(super) wal: Option<WalRange>,
-    /// In their order.
-    pub(super) parts: Vec<PartName>,
-    pub(super) ids: Vec<&'a SnapshotId>,
     pub(super) held: bool,
+    parts: Parts<'a>,
+}
+
+/// The parts of a point, in their order.
+#[derive(Debug, Clone)]
+enum Parts<'a> {
+    /// They are there.
+    There(&'a [Row], &'a [Snapshot]),
+    /// They would be made.
+    Planned(Vec<PartName>),
 }
 
 /// By which points are ordered: cut, key and class.
 pub(super) type Rank = (Timestamp, PointKey, PointClass);
 
-impl Whole<'_> {
+impl<'a> Whole<'a> {
+    /// The names of its parts.
+    pub(super) fn parts(&self) -> impl Iterator<Item = &PartName> {
+        let (there, planned): (&[Row], &[PartName]) = match &self.parts {
+            Parts::There(rows, _) => (rows, &[]),
+            Parts::Planned(names) => (&[], names),
+        };
+        there.iter().filter_map(|row| row.name.as_ref()).chain(planned)
+    }
+
+    /// Its snapshots; what would be made has none.
+    pub(super) fn ids(&self) -> impl ExactSizeIterator<Item = &'a SnapshotId> + use<'a> {
+        let (rows, list): (&[Row], &[Snapshot]) = match self.parts {
+            Parts::There(rows, list) => (rows, list),
+            Parts::Planned(_) => (&[], &[]),
+        };
+        rows.iter().map(|row| &row.of(list).id)
+    }
+
+    /// The same, as if its copy were as old as its cut, and held or not.
+    pub(super) fn by_its_cut(&self, held: bool) -> Self {
+        Self { created: self.cut, held, ..self.clone() }
+    }
+
     pub(super) fn rank(&self) -> Rank {
         (self.cut, self.key, self.class)
     }
@@ -166,7 +202,9 @@ impl Whole<'_> {
     /// Whether it is the same point at another place: name and facts are the same, only the snapshots are others.
     pub(super) fn is_same(&self, other: &Whole<'_>) -> bool {
         let facts = |p: &Whole<'_>| (p.cut, p.system, p.wal);
-        (self.key, self.class) == (other.key, other.class) && facts(self) == facts(other) && self.parts == other.parts
+        (self.key, self.class) == (other.key, other.class)
+            && facts(self) == facts(other)
+            && self.parts().eq(other.parts())
     }
 
     /// The point that a plan would make, as if it were there already.
@@ -178,9 +216,8 @@ impl Whole<'_> {
             created: now,
             system: create.system,
             wal: None,
-            parts: create.parts.iter().map(|part| part.name.clone()).collect(),
-            ids: Vec::new(),
             held: false,
+            parts: Parts::Planned(create.parts.iter().map(|part| part.name.clone()).collect()),
         }
     }
 
@@ -193,9 +230,8 @@ impl Whole<'_> {
             created: now,
             system: copy.system,
             wal: copy.wal,
-            parts: copy.parts.iter().map(|part| part.name.clone()).collect(),
-            ids: Vec::new(),
             held: false,
+            parts: Parts::Planned(copy.parts.iter().map(|part| part.name.clone()).collect()),
         }
     }
 }
@@ -203,16 +239,22 @@ impl Whole<'_> {
 impl<'a> Attempt<'a> {
     /// Puts the snapshots together that name one attempt.
     pub(super) fn of(named: snapshots::Attempt<'a>, list: &'a [Snapshot]) -> Self {
-        let snapshots: Vec<Seen<'_>> = named.rows.iter().map(|row| Seen { snapshot: row.of(list), row }).collect();
-        let facts = complete(&named, &snapshots);
-        let state = if facts.is_none() || snapshots.iter().any(Seen::has_failed) {
+        let facts = complete(&named, list);
+        let is_any = |progress| named.rows.iter().any(|row| row.progress == progress);
+        let state = if facts.is_none() || is_any(Progress::Failed) {
             State::Unusable
-        } else if snapshots.iter().any(Seen::is_being_made) {
+        } else if is_any(Progress::Making) {
             State::BeingMade
         } else {
             State::Whole
         };
-        Self { key: named.key, class: named.class, snapshots, state, facts }
+        Self { key: named.key, class: named.class, state, facts, rows: named.rows, list }
+    }
+
+    /// Its snapshots.
+    pub(super) fn snapshots(&self) -> impl Iterator<Item = Seen<'a>> + use<'a> {
+        let (rows, list) = (self.rows, self.list);
+        rows.iter().map(|row| Seen { snapshot: row.of(list), row })
     }
 
     /// The point, where it can be restored.
@@ -221,15 +263,19 @@ impl<'a> Attempt<'a> {
     }
 }
 
-fn complete<'a>(named: &snapshots::Attempt<'a>, parts: &[Seen<'a>]) -> Option<Whole<'a>> {
-    let first = named.facts(parts.first()?.row)?;
-    let mut names: Vec<PartName> = parts.iter().map(|seen| seen.name().cloned()).collect::<Option<_>>()?;
-    names.sort_by_key(|name| name.index);
+fn complete<'a>(named: &snapshots::Attempt<'a>, list: &'a [Snapshot]) -> Option<Whole<'a>> {
+    let rows = named.rows;
+    let first = named.facts(rows.first()?)?;
+    let count = rows.len();
     // What an attempt left behind is sealed as such, so that it can go. It never makes a point (INVARIANTS.md 7).
-    let counts_up = names.iter().zip(1..).all(|(name, number)| {
-        name.role != PartRole::Unfinished && name.index == number && usize::from(name.of) == names.len()
-    });
-    let agree = parts.iter().all(|seen| seen.is_genuine() && named.facts(seen.row) == Some(first));
+    let is_part = |row: &Row, number: u16| {
+        let name = row.name.as_ref().filter(|_| row.is_genuine());
+        name.is_some_and(|name| {
+            name.role != PartRole::Unfinished && name.index == number && usize::from(name.of) == count
+        })
+    };
+    let counts_up = rows.iter().zip(1..).all(|(row, number)| is_part(row, number));
+    let agree = rows.iter().all(|row| named.facts(row) == Some(first));
     if !counts_up || !agree {
         return None;
     }
@@ -237,11 +283,10 @@ fn complete<'a>(named: &snapshots::Attempt<'a>, parts: &[Seen<'a>]) -> Option<Wh
         key: named.key,
         class: named.class,
         cut: first.cut,
-        created: parts.iter().map(Seen::created).max()?,
+        created: rows.iter().map(|row| row.created).max()?,
         system: first.system,
         wal: first.wal,
-        parts: names,
-        ids: parts.iter().map(|seen| &seen.snapshot.id).collect(),
-        held: parts.iter().any(Seen::is_held),
+        held: rows.iter().any(|row| row.is_held),
+        parts: Parts::There(rows, list),
     })
 }

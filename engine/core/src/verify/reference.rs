@@ -49,12 +49,20 @@ pub(super) fn is_judged(point: &Whole<'_>, now: Timestamp) -> bool {
 
 /// The points that take part in any count, newest first: of several scheduled ones of one slot and system, the newest.
 pub(super) fn counted<'p, 'a>(points: &[&'p Whole<'a>], now: Timestamp) -> Vec<&'p Whole<'a>> {
-    let mut counted: Vec<&Whole<'_>> = points.iter().copied().filter(|point| is_judged(point, now)).collect();
+    let mut counted: Vec<&Whole<'_>> = Vec::with_capacity(points.len());
+    counted.extend(points.iter().copied().filter(|point| is_judged(point, now)));
     counted.sort_by_key(|point| Reverse(point.rank()));
-    let mut slots = BTreeSet::new();
-    counted.retain(|point| {
-        point.class != PointClass::Scheduled || point.held || slots.insert((point.key.slot, point.system))
-    });
+    let slot_of = |point: &Whole<'_>| {
+        let may_double = point.class == PointClass::Scheduled && !point.held;
+        may_double.then_some((point.key.slot, point.system))
+    };
+    let mut slots: Vec<_> = counted.iter().filter_map(|point| slot_of(point)).collect();
+    slots.sort_unstable();
+    // Hardly ever are there any.
+    if slots.windows(2).any(|two| two[0] == two[1]) {
+        let mut slots = BTreeSet::new();
+        counted.retain(|point| slot_of(point).is_none_or(|slot| slots.insert(slot)));
+    }
     counted
 }
 
@@ -76,10 +84,11 @@ pub(super) fn kept(points: &[&Whole<'_>], r: &Retention, known: Option<SystemId>
     let system = floor_system(&counted, known);
     // A held point takes no other point's place.
     let judged: Vec<&Whole<'_>> = counted.into_iter().filter(|point| !point.held).collect();
-    let mut kept: BTreeSet<Rank> = untouchable(points, now).collect();
+    let mut is_kept = vec![false; judged.len()];
     let mut keep = |rule: &mut dyn FnMut(usize, &Whole<'_>) -> bool| {
-        let places = judged.iter().enumerate();
-        kept.extend(places.filter(|(newer, point)| rule(*newer, point)).map(|(_, point)| point.rank()));
+        for ((newer, point), is_kept) in judged.iter().enumerate().zip(&mut is_kept) {
+            *is_kept |= rule(newer, point);
+        }
     };
     let fewer_than = |limit: u32, count: usize| u32::try_from(count).is_ok_and(|count| count < limit);
     // The newest of all, and the newest `last`.
@@ -113,7 +122,8 @@ pub(super) fn kept(points: &[&Whole<'_>], r: &Retention, known: Option<SystemId>
         on_demand += usize::from(is_one);
         is_one && fewer_than(r.on_demand_max.unwrap_or(0), on_demand - 1)
     });
-    Kept(kept)
+    let living = judged.iter().zip(&is_kept).filter(|(_, is_kept)| **is_kept).map(|(point, _)| point.rank());
+    Kept(untouchable(points, now).chain(living).collect())
 }
 
 /// A bucket's name: which of the fields of a date and an hour it has in common.

@@ -107,8 +107,8 @@ impl<'c, 'a> Removals<'c, 'a> {
                 Action::Create(_) | Action::Copy(_) | Action::Tag(_) | Action::Lock(_) | Action::Revive(_) => {}
             }
             let prints: Vec<(&SnapshotId, u64)> = mark.snapshots.iter().map(|e| (&e.id, print_of(&e.id))).collect();
-            let touches = |seen: &Seen<'_>| prints.iter().any(|(id, print)| seen.is(id, *print));
-            let attempts = place.attempts.iter().filter(|attempt| attempt.snapshots.iter().any(touches)).collect();
+            let touches = |seen: Seen<'_>| prints.iter().any(|(id, print)| seen.is(id, *print));
+            let attempts = place.attempts.iter().filter(|attempt| attempt.snapshots().any(touches)).collect();
             removals.all.push(Removal { change, mark, place, attempts });
         }
         if !removals.deleted.is_empty() && !context.cluster.is_retired {
@@ -124,7 +124,7 @@ impl<'c, 'a> Removals<'c, 'a> {
         let kept = if is_mark { self.kept_soon.get(site) } else { self.kept.get(site) };
         for attempt in &removal.attempts {
             let name = attempt.key;
-            if attempt.snapshots.iter().any(Seen::is_being_made) {
+            if attempt.snapshots().any(|seen| seen.is_being_made()) {
                 violations.push(context.violation(7, format!("point {name} is still being made")));
                 continue;
             }
@@ -147,8 +147,8 @@ impl<'c, 'a> Removals<'c, 'a> {
         if !reference::is_of_retention(attempt.class) {
             violations.push(context.violation(1, format!("{name} is of class {}", attempt.class)));
         }
-        let is_old = |seen: &Seen<'_>| context.facts.as_of.duration_since(seen.created()) >= LEFT_ALONE;
-        if !attempt.snapshots.iter().all(is_old) {
+        let is_old = |seen: Seen<'_>| context.facts.as_of.duration_since(seen.created()) >= LEFT_ALONE;
+        if !attempt.snapshots().all(is_old) {
             violations.push(context.violation(7, format!("{name} was begun less than a day ago")));
         }
         if phases::is_held(context, removal.place, removal.mark) {
@@ -195,7 +195,7 @@ impl<'c, 'a> Removals<'c, 'a> {
         });
         is_planned
             || self.context.places.iter().filter(|other| other.site != place.site).any(|other| {
-                let snapshots = other.attempts.iter().flat_map(|attempt| &attempt.snapshots);
+                let snapshots = other.attempts.iter().flat_map(Attempt::snapshots);
                 let strangers = other.strangers.iter().copied();
                 let all = snapshots.filter(|seen| seen.is_being_made()).map(|seen| seen.snapshot).chain(strangers);
                 all.filter(|snapshot| is_being_made(snapshot)).any(|one| self.is_copy_of(one, other, place, expected))
@@ -210,7 +210,7 @@ impl<'c, 'a> Removals<'c, 'a> {
     }
 
     fn goes(&self, place: &Place<'_>, point: &Whole<'_>, ids: &BTreeSet<(&SiteName, &SnapshotId)>) -> bool {
-        point.ids.iter().any(|id| ids.contains(&(place.site, *id)))
+        point.ids().any(|id| ids.contains(&(place.site, id)))
     }
 
     /// 26: what failed counts as unfinished at some sites until it is deleted, and no point is made meanwhile. A floor that
@@ -218,7 +218,7 @@ impl<'c, 'a> Removals<'c, 'a> {
     fn blocks_new_points(&self, removal: &Removal<'c, 'a>) -> bool {
         let rules = self.context.facts.rules(removal.place.site);
         rules.is_some_and(|rules| rules.failed_is_pending)
-            && removal.attempts.iter().all(|attempt| attempt.snapshots.iter().any(Seen::has_failed))
+            && removal.attempts.iter().all(|attempt| attempt.snapshots().any(|seen| seen.has_failed()))
     }
 
     /// 2: after every delete the floors stand, and the newest restorable point survives. With `soon`: after every mark, too,
@@ -315,7 +315,7 @@ fn check_targets(context: &Context<'_>, removal: &Removal<'_, '_>, violations: &
         violations.push(context.violation(6, format!("{name} names snapshots of several points")));
     }
     let of_point = removal.attempts.iter().filter(|attempt| attempt.key == name);
-    for seen in of_point.flat_map(|attempt| &attempt.snapshots) {
+    for seen in of_point.flat_map(|attempt| attempt.snapshots()) {
         let is_named = mark.snapshots.iter().any(|expected| expected.id == seen.snapshot.id);
         if seen.is_genuine() && !is_named {
             let what = format!("point {name} is touched without its part {}", seen.snapshot.id);

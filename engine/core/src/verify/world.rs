@@ -40,8 +40,10 @@ impl<'a> Facts<'a> {
     pub(super) fn of(plan: &'a Plan, desired: &'a Desired, observed: &'a Observed) -> Self {
         let mut by_cluster: BTreeMap<&ClusterUid, Vec<&Change>> = BTreeMap::new();
         let mut named = BTreeSet::new();
+        for own in plan.changes.chunk_by(|a, b| a.cluster == b.cluster) {
+            by_cluster.entry(&own[0].cluster).or_default().extend(own);
+        }
         for change in &plan.changes {
-            by_cluster.entry(&change.cluster).or_default().push(change);
             if let Action::Tag(tag) = &change.action {
                 named.extend(tag.snapshots.iter().map(|retagged| &retagged.expected.id));
             }
@@ -161,9 +163,9 @@ impl<'a> Place<'a> {
     }
 
     /// A snapshot of an attempt, with that attempt.
-    pub(super) fn find(&self, id: &SnapshotId) -> Option<(&Attempt<'a>, &Seen<'a>)> {
+    pub(super) fn find(&self, id: &SnapshotId) -> Option<(&Attempt<'a>, Seen<'a>)> {
         let print = print_of(id);
-        self.attempts.iter().find_map(|attempt| Some((attempt, attempt.snapshots.iter().find(|s| s.is(id, print))?)))
+        self.attempts.iter().find_map(|attempt| Some((attempt, attempt.snapshots().find(|s| s.is(id, print))?)))
     }
 
     pub(super) fn attempt(&self, key: PointKey, class: PointClass) -> Option<&Attempt<'a>> {
@@ -180,6 +182,8 @@ pub(super) struct Context<'a> {
     pub(super) places: Vec<Place<'a>>,
     /// What the plan would make, by the site where.
     hoped: Vec<(&'a SiteName, Whole<'static>)>,
+    /// The system identifier that its servers agree on: see [`Self::current_system`].
+    system: Result<Option<SystemId>, &'static str>,
 }
 
 impl<'a> Context<'a> {
@@ -192,7 +196,7 @@ impl<'a> Context<'a> {
             let list = inventory.snapshots.as_slice();
             let attempts: Vec<Attempt<'_>> =
                 said.into_iter().flat_map(Said::attempts).map(|named| Attempt::of(named, list)).collect();
-            let is_genuine = |attempt: &Attempt<'_>| attempt.snapshots.iter().any(Seen::is_genuine);
+            let is_genuine = |attempt: &Attempt<'_>| attempt.snapshots().any(|seen| seen.is_genuine());
             let role = match policy.copies.iter().find(|copy| copy.site == *site) {
                 _ if *site == cluster.site => Role::Home,
                 Some(copy) => Role::Copy(copy),
@@ -203,7 +207,8 @@ impl<'a> Context<'a> {
             let strangers = strangers.map(|place| &list[index(*place)]).collect();
             places.push(Place { site, role, inventory, attempts, strangers });
         }
-        let mut context = Self { facts, cluster, policy, places, hoped: Vec::new() };
+        let system = told_system(facts, cluster);
+        let mut context = Self { facts, cluster, policy, places, hoped: Vec::new(), system };
         context.hold();
         context.hope();
         context
@@ -212,14 +217,19 @@ impl<'a> Context<'a> {
     /// A hold is on the point, wherever it lies and whatever says so: its record, or the tag of any snapshot of it.
     fn hold(&mut self) {
         let attempts = self.places.iter().flat_map(|place| &place.attempts);
-        let is_tagged = |attempt: &&Attempt<'_>| attempt.snapshots.iter().any(Seen::is_held);
+        let is_tagged = |attempt: &&Attempt<'_>| attempt.snapshots().any(|seen| seen.is_held());
         let tagged: BTreeSet<(PointKey, PointClass)> = attempts.filter(is_tagged).map(|a| (a.key, a.class)).collect();
-        let holds = self.facts.observed.records.complete().map(|records| &records.holds);
         let uid = &self.cluster.uid;
+        let first = || (uid.clone(), PointKey { slot: Timestamp::MIN, attempt: 0 });
+        let holds = self.facts.observed.records.complete().map(|records| &records.holds).filter(|h| !h.is_empty());
+        let own = holds.into_iter().flat_map(|holds| holds.range(first()..).take_while(|(of, _)| of == uid));
+        let recorded: BTreeSet<PointKey> = own.map(|(_, key)| *key).collect();
+        if recorded.is_empty() && tagged.is_empty() {
+            return;
+        }
         for attempt in self.places.iter_mut().flat_map(|place| &mut place.attempts) {
             if let Some(whole) = &mut attempt.facts {
-                let is_recorded = holds.is_some_and(|h| !h.is_empty() && h.contains(&(uid.clone(), whole.key)));
-                whole.held |= is_recorded || tagged.contains(&(attempt.key, attempt.class));
+                whole.held |= recorded.contains(&whole.key) || tagged.contains(&(attempt.key, attempt.class));
             }
         }
     }
@@ -273,7 +283,8 @@ impl<'a> Context<'a> {
 
     /// The points of a place, once those that are planned and being made are there, if `soon`.
     pub(super) fn points_at<'p>(&'p self, place: &'p Place<'a>, soon: bool) -> Vec<&'p Whole<'a>> {
-        let mut points: Vec<&Whole<'_>> = place.whole().collect();
+        let mut points: Vec<&Whole<'_>> = Vec::with_capacity(place.attempts.len() + self.hoped.len());
+        points.extend(place.whole());
         if soon {
             points.extend(place.being_made());
             points.extend(self.hoped.iter().filter(|(site, _)| *site == place.site).map(|(_, whole)| whole));
@@ -342,10 +353,7 @@ impl<'a> Context<'a> {
             self.with_others(self.place(&copy.site), false, is_source).into_iter().filter(may_travel).collect();
         // By the cut alone: a copy is made later than its point, and its age must not begin anew.
         let judged = |is_held: fn(&Whole<'_>) -> bool| {
-            let by_cut: Vec<Whole<'_>> = points
-                .iter()
-                .map(|point| Whole { created: point.cut, held: is_held(point), ..(*point).clone() })
-                .collect();
+            let by_cut: Vec<Whole<'_>> = points.iter().map(|point| point.by_its_cut(is_held(point))).collect();
             self.kept(&by_cut.iter().collect::<Vec<_>>(), &copy.retention)
         };
         // A hold alone wants no second object: what is held is wanted if it were kept without.
@@ -368,21 +376,25 @@ impl<'a> Context<'a> {
     ///
     /// Where home is unknown nothing goes at all, so that nobody asks.
     pub(super) fn current_system(&self) -> Result<Option<SystemId>, &'static str> {
-        let mut told: BTreeSet<SystemId> = BTreeSet::new();
-        let mut is_silent = false;
-        for node in self.cluster.nodes.iter().filter(|node| node.role == NodeRole::Postgres) {
-            match self.facts.instance(&self.cluster.site, &node.instance).map(|instance| &instance.database) {
-                Some(DatabaseState::Known(status)) => {
-                    told.insert(status.system);
-                }
-                Some(DatabaseState::NotObservable) => {}
-                Some(DatabaseState::Unreachable { .. }) | None => is_silent = true,
+        self.system
+    }
+}
+
+fn told_system(facts: &Facts<'_>, cluster: &Cluster) -> Result<Option<SystemId>, &'static str> {
+    let mut told: BTreeSet<SystemId> = BTreeSet::new();
+    let mut is_silent = false;
+    for node in cluster.nodes.iter().filter(|node| node.role == NodeRole::Postgres) {
+        match facts.instance(&cluster.site, &node.instance).map(|instance| &instance.database) {
+            Some(DatabaseState::Known(status)) => {
+                told.insert(status.system);
             }
+            Some(DatabaseState::NotObservable) => {}
+            Some(DatabaseState::Unreachable { .. }) | None => is_silent = true,
         }
-        match told.len() {
-            0 if is_silent => Err("no server tells the current system identifier"),
-            0 | 1 => Ok(told.pop_first()),
-            _ => Err("the servers have different system identifiers"),
-        }
+    }
+    match told.len() {
+        0 if is_silent => Err("no server tells the current system identifier"),
+        0 | 1 => Ok(told.pop_first()),
+        _ => Err("the servers have different system identifiers"),
     }
 }

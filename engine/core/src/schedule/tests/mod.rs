@@ -269,3 +269,38 @@ fn a_cluster_keeps_its_place_for_ever() {
     // Below an hour by the second.
     assert_eq!(places(Duration::minutes(40)), [230, 870, 366]);
 }
+
+#[test]
+fn slots_counted_for_many_clusters_are_those_of_each_alone() {
+    let spread = |spread, schedule| match schedule {
+        Schedule::Cron { cron, zone, .. } => Schedule::Cron { cron, zone, spread },
+        Schedule::Every { interval, .. } => Schedule::Every { interval, spread },
+    };
+    let every = |hours| Schedule::Every { interval: Duration::hours(hours), spread: Duration::hours(hours) };
+    let schedules = [
+        every(8),
+        spread(Duration::ZERO, every(1)),
+        every(0),
+        cron("30 */6 * * *", "Europe/Berlin"),
+        spread(Duration::hours(9), cron("30 */6 * * *", "Europe/Berlin")),
+        spread(Duration::days(3), cron("0 2,3 * * *", "America/New_York")),
+        spread(Duration::minutes(50), cron("0 0 1 * *", "UTC")),
+    ];
+    // Across both transitions of the clock in autumn, and bounds that are slots, or a hair beside them.
+    let spans = [
+        ("2026-10-21T12:34:56.5Z", "2026-11-03T00:00:00Z"),
+        ("2026-10-25T00:00:00Z", "2026-10-25T08:00:00Z"),
+        ("2026-10-24T23:59:59.999Z", "2026-11-01T00:00:00.001Z"),
+    ];
+    for (schedule, (since, until)) in schedules.iter().flat_map(|one| spans.iter().map(move |span| (one, *span))) {
+        let recent = Recent::of(schedule, at(since), at(until));
+        for number in 0..40 {
+            let cluster = uid(format!("db-{number}"));
+            let alone = std::iter::successors(schedule.next_due(&cluster, at(since)), |slot| {
+                schedule.next_due(&cluster, *slot)
+            });
+            let expected = alone.take_while(|slot| *slot <= at(until)).count();
+            assert_eq!(recent.count(&cluster), expected, "{schedule:?} {since} {until} {cluster}");
+        }
+    }
+}
