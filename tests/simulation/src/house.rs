@@ -8,16 +8,17 @@ use crate::wires::{Line, Wires};
 use backstay_core::diagnostic::Diagnostics;
 use backstay_core::document::SourceTree;
 use backstay_core::model::{Desired, Origin, Provider, ProviderKind, SimCall, SimFailure, SimFault, Site};
-use backstay_core::name::{SiteName, SnapshotId};
+use backstay_core::name::{ClusterUid, SiteName, SnapshotId};
 use backstay_core::observed::{Observed, Snapshot};
 use backstay_core::resolve::resolve;
 use backstay_core::seal::SealKey;
+use backstay_core::tags::PointKey;
 use backstay_provider::{Capabilities, Home, Opener, ProviderError};
 use backstay_provider_sim::{SimOpener, SimSite};
 use backstay_runtime::sites::{Registry, Sites};
 use backstay_runtime::sources::Sources;
 use backstay_sim::Meddle;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
@@ -115,6 +116,18 @@ impl Shelves {
         files.entry(site.clone()).or_default().clone()
     }
 
+    fn fork(&self) -> Self {
+        let files = self.files.lock().expect("nobody panics while files are looked up");
+        let files = files.iter().map(|(site, files)| (site.clone(), Arc::new(files.as_ref().clone()))).collect();
+        let seen = self.seen.lock().expect("nobody panics while snapshots are kept").clone();
+        Self { files: Mutex::new(files), seen: Mutex::new(seen) }
+    }
+
+    /// The points of a site that files are kept of.
+    pub(crate) fn kept(&self, site: &SiteName) -> BTreeSet<(ClusterUid, PointKey)> {
+        self.files(site).points()
+    }
+
     /// Puts in place of snapshots that were seen before the same ones.
     pub(crate) fn recall(&self, site: &SiteName, snapshots: &mut [Snapshot]) {
         let seen = self.seen.lock().expect("nobody panics while snapshots are compared");
@@ -198,6 +211,22 @@ impl House {
         }
     }
 
+    /// Another one in which everything is as it is here, and nobody is at work.
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        let mut house = Self::new(self.texts.as_ref().clone(), Time::at(self.time.now()), 0);
+        for (name, bytes) in files_of(&self.state()) {
+            let path = house.state().join(name);
+            std::fs::create_dir_all(path.parent().expect("a file lies in a directory")).expect("it can be made");
+            std::fs::write(path, bytes).expect("it can be written");
+        }
+        house.memory = Arc::new(self.memory.as_ref().clone());
+        house.wires = Wires::new(house.time.clone(), house.memory.clone(), 0);
+        house.shelves = Arc::new(self.shelves.fork());
+        house.wires.learn_from(&self.wires);
+        house
+    }
+
     /// Where the sites lie.
     #[must_use]
     pub fn state(&self) -> PathBuf {
@@ -213,14 +242,13 @@ impl House {
     /// The sites, as a runner reaches them.
     #[must_use]
     pub(crate) fn sites(&self, line: &Arc<Line>) -> Sites {
-        let opener =
-            Wired {
-                line: line.clone(),
-                texts: self.texts.clone(),
-                plain: self.plain.clone(),
-                echo: self.echo.clone(),
-                shelves: self.shelves.clone(),
-            };
+        let opener = Wired {
+            line: line.clone(),
+            texts: self.texts.clone(),
+            plain: self.plain.clone(),
+            echo: self.echo.clone(),
+            shelves: self.shelves.clone(),
+        };
         let home = Home { fleet: self.directory.path(), state: &self.state() };
         Registry::default().with(ProviderKind::Sim, Arc::new(opener)).open(&self.documents.desired, home)
     }
