@@ -163,32 +163,40 @@ impl House {
     /// A fleet of these documents, at the instant that its worlds begin.
     #[must_use]
     pub fn new(texts: Texts, time: Time, seed: u64) -> Self {
-        let memory = Arc::new(Memory::default());
+        let documents = Arc::new(Documents::of(&texts));
+        Self::furnished(Arc::new(texts), documents, time, Memory::default(), Shelves::default(), seed)
+    }
+
+    fn furnished(
+        texts: Arc<Texts>,
+        documents: Arc<Documents>,
+        time: Time,
+        memory: Memory,
+        shelves: Shelves,
+        seed: u64,
+    ) -> Self {
+        let memory = Arc::new(memory);
         let host = time.clone();
         let opener = || {
             let host = host.clone();
             (SimOpener::new(Arc::new(move || host.now())), Arc::default())
         };
-        let house = Self {
+        let mut house = Self {
             directory: place(),
-            documents: Arc::new(Documents::of(&texts)),
+            documents,
             wires: Wires::new(time.clone(), memory.clone(), seed),
             key: SealKey::from_seed(&[7; 32]),
             plain: opener(),
             echo: opener(),
-            shelves: Arc::default(),
+            shelves: Arc::new(shelves),
             hands: Opened::default(),
             texts: Arc::default(),
             time,
             memory,
         };
-        house.with_worlds(texts)
-    }
-
-    fn with_worlds(mut self, texts: Texts) -> Self {
-        self.write_worlds(&texts);
-        self.texts = Arc::new(texts);
-        self
+        house.write_worlds(&texts);
+        house.texts = texts;
+        house
     }
 
     /// Declares other documents.
@@ -214,15 +222,14 @@ impl House {
     /// Another one in which everything is as it is here, and nobody is at work.
     #[must_use]
     pub fn fork(&self) -> Self {
-        let mut house = Self::new(self.texts.as_ref().clone(), Time::at(self.time.now()), 0);
+        let (memory, shelves) = (self.memory.as_ref().clone(), self.shelves.fork());
+        let time = Time::at(self.time.now());
+        let house = Self::furnished(self.texts.clone(), self.documents.clone(), time, memory, shelves, 0);
         for (name, bytes) in files_of(&self.state()) {
             let path = house.state().join(name);
             std::fs::create_dir_all(path.parent().expect("a file lies in a directory")).expect("it can be made");
             std::fs::write(path, bytes).expect("it can be written");
         }
-        house.memory = Arc::new(self.memory.as_ref().clone());
-        house.wires = Wires::new(house.time.clone(), house.memory.clone(), 0);
-        house.shelves = Arc::new(self.shelves.fork());
         house.wires.learn_from(&self.wires);
         house
     }

@@ -10,6 +10,7 @@ use crate::town::{Cluster, Copy, Lock, Policy, Retention, Site, Town};
 use crate::wires::{Line, Mishap};
 use crate::world::World;
 use backstay_core::name::SnapshotId;
+use backstay_core::plan::{Action, Repair};
 use backstay_core::tags::Tags;
 use backstay_sim::Meddle;
 use jiff::SignedDuration;
@@ -31,8 +32,8 @@ enum Step {
 /// A world, and what its next plan does.
 pub(crate) struct Scene {
     pub(crate) name: &'static str,
-    /// What the plan must contain: how it is told.
-    pub(crate) wants: &'static str,
+    /// What the plan must contain.
+    pub(crate) wants: fn(&Action) -> bool,
     town: Town,
     steps: Vec<Step>,
 }
@@ -77,64 +78,91 @@ fn keep_many(town: &mut Town) {
     town.policies[0].retention.last = 30;
 }
 
+fn is_create(action: &Action) -> bool {
+    matches!(action, Action::Create(_))
+}
+
+fn is_copy(action: &Action) -> bool {
+    matches!(action, Action::Copy(_))
+}
+
+fn is_mend(action: &Action) -> bool {
+    matches!(action, Action::Tag(tag) if tag.repair == Repair::Restore)
+}
+
+fn is_adoption(action: &Action) -> bool {
+    matches!(action, Action::Tag(tag) if tag.repair == Repair::Adopt)
+}
+
+fn is_lock(action: &Action) -> bool {
+    matches!(action, Action::Lock(_))
+}
+
+fn is_expire(action: &Action) -> bool {
+    matches!(action, Action::Expire(_))
+}
+
+fn is_delete(action: &Action) -> bool {
+    matches!(action, Action::Delete(_))
+}
+
+fn is_revival(action: &Action) -> bool {
+    matches!(action, Action::Revive(_))
+}
+
 /// Every scene.
 pub(crate) fn all() -> Vec<Scene> {
     use Step::{Declare, Hours, KilledAfter, Retag, Run};
-    let scene = |name, wants, town, steps| Scene { name, wants, town, steps };
+    let scene = |name, wants: fn(&Action) -> bool, town, steps| Scene { name, wants, town, steps };
     vec![
         scene(
             "a create with one part",
-            "  + recovery-point",
+            is_create,
             with(town("aws", 1), |town| {
                 town.clusters[0].has_wal_disk = false;
                 town.policies[0].consistency = "crash";
             }),
             vec![Hours(2)],
         ),
-        scene(
-            "a create with two parts, without a group, and files",
-            "  + recovery-point",
-            town("azure", 1),
-            vec![Hours(2)],
-        ),
-        scene("a create of a group", "  + recovery-point", town("aws", 1), vec![Hours(2)]),
+        scene("a create with two parts, without a group, and files", is_create, town("azure", 1), vec![Hours(2)]),
+        scene("a create of a group", is_create, town("aws", 1), vec![Hours(2)]),
         scene(
             "a copy",
-            "  > recovery-point",
+            is_copy,
             with(town("aws", 2), |town| {
                 let retention = Retention { window_hours: 12, last: 30, ..RETENTION };
                 town.policies[0].copies = vec![Copy { site: 1, retention }];
             }),
             vec![Hours(2), Run, Hours(1)],
         ),
-        scene("a mended tag", "  ~ recovery-point", town("aws", 1), vec![Hours(2), Run, Hours(1), Retag]),
+        scene("a mended tag", is_mend, town("aws", 1), vec![Hours(2), Run, Hours(1), Retag]),
         scene(
             "adopted leftovers",
-            "  ~ ",
+            is_adoption,
             town("azure", 1),
-            vec![Hours(2), KilledAfter("create"), Hours(1), Run, Hours(25), Run, Hours(1)],
+            vec![Hours(2), KilledAfter("create"), Hours(1), Run, Hours(25)],
         ),
         scene(
             "a lock",
-            "  ~ recovery-point",
+            is_lock,
             with(town("aws", 1), |town| town.policies[0].lock = Some(Lock { mode: "governance", hours: 6 })),
             vec![Hours(2), Run, Hours(1)],
         ),
         scene(
             "an expiry",
-            "  x recovery-point",
+            is_expire,
             town("azure", 1),
             vec![Hours(2), Run, Hours(24), Run, Hours(1), Declare(keep_one)],
         ),
         scene(
             "a delete of two parts",
-            "  - recovery-point",
+            is_delete,
             with(town("azure", 1), keep_one),
             vec![Hours(2), Run, Hours(24), Run, Hours(7)],
         ),
         scene(
             "a revival",
-            "  ~ recovery-point",
+            is_revival,
             with(town("azure", 1), keep_one),
             vec![Hours(2), Run, Hours(24), Run, Hours(1), Declare(keep_many)],
         ),
