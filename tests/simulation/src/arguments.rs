@@ -59,7 +59,7 @@ pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> anyhow::Resu
         match name {
             "-seeds" => seeds = Some(range(value)?),
             "-for" => parsed.longest = Some(length(value)?),
-            "-days" => trial.days = Some(u32::try_from(number()?)?),
+            "-days" => trial = trial.lasting(u32::try_from(number()?)?),
             "-clusters" => trial.clusters = Some(usize::try_from(number()?)?),
             "-faults" => faults = Some(value.trim_end_matches('%').parse::<u64>().context("-faults=5%")?),
             "-crashes" => crashes = true,

@@ -46,10 +46,12 @@ impl Town {
         text += if here.is_empty() { " []\n" } else { "\n" };
         for cluster in here {
             for (instance, role) in cluster.instances().iter().zip(["primary", "standby"]) {
+                let wal = format!(", {{ id: vol-{instance}-w, role: wal, sizeGiB: 1 }}");
+                let wal = if cluster.has_wal_disk { wal.as_str() } else { "" };
                 writeln!(
                     text,
                     "    - id: {instance}\n      postgres: {{ role: {role}, system: \"{}\" }}\n      disks: [ {{ id: \
-                     vol-{instance}-d, role: data, sizeGiB: 4 }}, {{ id: vol-{instance}-w, role: wal, sizeGiB: 1 }} ]",
+                     vol-{instance}-d, role: data, sizeGiB: 4 }}{wal} ]",
                     cluster.system()
                 )
                 .expect("texts take all");

@@ -5,7 +5,7 @@ use backstay_core::name::ClusterUid;
 use backstay_core::tags::PointKey;
 use backstay_provider::{PointFileId, PointFiles, ProviderError};
 use bytes::Bytes;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard};
 
 /// So much is compared with zeros at a time.
@@ -33,9 +33,20 @@ impl Kept {
     }
 }
 
+impl Clone for Files {
+    fn clone(&self) -> Self {
+        Self(Mutex::new(self.held().clone()))
+    }
+}
+
 impl Files {
     fn held(&self) -> MutexGuard<'_, BTreeMap<(ClusterUid, PointKey), BTreeMap<String, Kept>>> {
         self.0.lock().expect("nobody panics while the files are held")
+    }
+
+    /// The points that it keeps files of.
+    pub(crate) fn points(&self) -> BTreeSet<(ClusterUid, PointKey)> {
+        self.held().keys().cloned().collect()
     }
 
     /// Every file's name with what it holds.

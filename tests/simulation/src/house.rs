@@ -8,16 +8,17 @@ use crate::wires::{Line, Wires};
 use backstay_core::diagnostic::Diagnostics;
 use backstay_core::document::SourceTree;
 use backstay_core::model::{Desired, Origin, Provider, ProviderKind, SimCall, SimFailure, SimFault, Site};
-use backstay_core::name::{SiteName, SnapshotId};
+use backstay_core::name::{ClusterUid, SiteName, SnapshotId};
 use backstay_core::observed::{Observed, Snapshot};
 use backstay_core::resolve::resolve;
 use backstay_core::seal::SealKey;
+use backstay_core::tags::PointKey;
 use backstay_provider::{Capabilities, Home, Opener, ProviderError};
 use backstay_provider_sim::{SimOpener, SimSite};
 use backstay_runtime::sites::{Registry, Sites};
 use backstay_runtime::sources::Sources;
 use backstay_sim::Meddle;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
@@ -115,6 +116,18 @@ impl Shelves {
         files.entry(site.clone()).or_default().clone()
     }
 
+    fn fork(&self) -> Self {
+        let files = self.files.lock().expect("nobody panics while files are looked up");
+        let files = files.iter().map(|(site, files)| (site.clone(), Arc::new(files.as_ref().clone()))).collect();
+        let seen = self.seen.lock().expect("nobody panics while snapshots are kept").clone();
+        Self { files: Mutex::new(files), seen: Mutex::new(seen) }
+    }
+
+    /// The points of a site that files are kept of.
+    pub(crate) fn kept(&self, site: &SiteName) -> BTreeSet<(ClusterUid, PointKey)> {
+        self.files(site).points()
+    }
+
     /// Puts in place of snapshots that were seen before the same ones.
     pub(crate) fn recall(&self, site: &SiteName, snapshots: &mut [Snapshot]) {
         let seen = self.seen.lock().expect("nobody panics while snapshots are compared");
@@ -150,32 +163,40 @@ impl House {
     /// A fleet of these documents, at the instant that its worlds begin.
     #[must_use]
     pub fn new(texts: Texts, time: Time, seed: u64) -> Self {
-        let memory = Arc::new(Memory::default());
+        let documents = Arc::new(Documents::of(&texts));
+        Self::furnished(Arc::new(texts), documents, time, Memory::default(), Shelves::default(), seed)
+    }
+
+    fn furnished(
+        texts: Arc<Texts>,
+        documents: Arc<Documents>,
+        time: Time,
+        memory: Memory,
+        shelves: Shelves,
+        seed: u64,
+    ) -> Self {
+        let memory = Arc::new(memory);
         let host = time.clone();
         let opener = || {
             let host = host.clone();
             (SimOpener::new(Arc::new(move || host.now())), Arc::default())
         };
-        let house = Self {
+        let mut house = Self {
             directory: place(),
-            documents: Arc::new(Documents::of(&texts)),
+            documents,
             wires: Wires::new(time.clone(), memory.clone(), seed),
             key: SealKey::from_seed(&[7; 32]),
             plain: opener(),
             echo: opener(),
-            shelves: Arc::default(),
+            shelves: Arc::new(shelves),
             hands: Opened::default(),
             texts: Arc::default(),
             time,
             memory,
         };
-        house.with_worlds(texts)
-    }
-
-    fn with_worlds(mut self, texts: Texts) -> Self {
-        self.write_worlds(&texts);
-        self.texts = Arc::new(texts);
-        self
+        house.write_worlds(&texts);
+        house.texts = texts;
+        house
     }
 
     /// Declares other documents.
@@ -196,6 +217,21 @@ impl House {
                 std::fs::write(path, text).expect("it can be written");
             }
         }
+    }
+
+    /// Another one in which everything is as it is here, and nobody is at work.
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        let (memory, shelves) = (self.memory.as_ref().clone(), self.shelves.fork());
+        let time = Time::at(self.time.now());
+        let house = Self::furnished(self.texts.clone(), self.documents.clone(), time, memory, shelves, 0);
+        for (name, bytes) in files_of(&self.state()) {
+            let path = house.state().join(name);
+            std::fs::create_dir_all(path.parent().expect("a file lies in a directory")).expect("it can be made");
+            std::fs::write(path, bytes).expect("it can be written");
+        }
+        house.wires.learn_from(&self.wires);
+        house
     }
 
     /// Where the sites lie.

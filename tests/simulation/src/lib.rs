@@ -5,6 +5,7 @@
 //! [`wires`] carry each call and let it meet a mishap, and [`judge`](life) knows nothing of the planner.
 
 pub mod chance;
+pub mod crashes;
 mod documents;
 mod files;
 pub mod house;
@@ -17,6 +18,7 @@ pub mod memory;
 mod naive;
 mod refine;
 pub mod runner;
+mod scenes;
 pub mod scheduler;
 pub mod tally;
 mod taps;

@@ -64,7 +64,7 @@ fn cluster_of(tags: &Tags) -> Option<ClusterUid> {
 impl Tap {
     fn of(&self, delivery: Delivery) -> &Capabilities {
         match delivery {
-            Delivery::Once => &self.plain,
+            Delivery::Once | Delivery::Torn => &self.plain,
             Delivery::TwiceAtOnce => &self.echo,
         }
     }
@@ -336,7 +336,12 @@ impl StateStore for Records {
     }
 
     async fn append(&self, key: &str, value: &[u8]) -> Result<(), StoreError> {
-        self.line.pass(self.call("append", key, false), |_| self.memory.append(key, value)).await
+        let call = Call { place: STATE, verb: "append", target: key, kind: Kind::Line, cluster: None };
+        let deliver = |by| match by {
+            Delivery::Torn => self.memory.append(key, &value[..value.len() / 2]),
+            Delivery::Once | Delivery::TwiceAtOnce => self.memory.append(key, value),
+        };
+        self.line.pass(call, deliver).await
     }
 
     async fn remove(&self, key: &str) -> Result<(), StoreError> {

@@ -130,6 +130,8 @@ pub(crate) struct Cluster {
     pub(crate) site: usize,
     /// Which of its site's policies.
     pub(crate) policy: usize,
+    /// Whether its WAL lies on a disk of its own.
+    pub(crate) has_wal_disk: bool,
     /// How often its system identifier changed.
     pub(crate) upgrades: usize,
     /// Whether its document is there.
@@ -268,6 +270,7 @@ impl Town {
             number,
             site: index(chance, self.sites.len()),
             policy: index(chance, POLICIES),
+            has_wal_disk: true,
             upgrades: 0,
             is_declared: true,
             is_retired: false,

@@ -96,6 +96,15 @@ impl Trial {
         self.rates.takes_time
     }
 
+    /// Lives so many days. People meddle seldom in a long life: what they leave is never cleaned up.
+    #[must_use]
+    pub fn lasting(mut self, days: u32) -> Self {
+        self.days = Some(days);
+        self.meddling = 2;
+        self.hours = 24;
+        self
+    }
+
     pub(crate) fn shape(&self, town: &mut Town, chance: &mut Chance) {
         town.is_virtual = !self.is_rough();
         if let Some(clusters) = self.clusters {

@@ -34,21 +34,21 @@ pub enum Mishap {
     Twice,
     /// It is delivered twice at once: a cloud without tokens makes two of what it makes.
     TwiceAtOnce,
+    /// Half of what is appended is written, and the run is killed.
+    Torn,
 }
-
-/// All there are.
-pub const MISHAPS: [Mishap; 5] =
-    [Mishap::KilledBefore, Mishap::KilledAfter, Mishap::Lost, Mishap::Twice, Mishap::TwiceAtOnce];
 
 /// Whether a call changes anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub enum Kind {
     /// It only asks.
     Question,
     /// It changes what a lease must cover: what lies at a site, and what the state store says of it.
     Effect,
     /// It changes the state store besides.
     Record,
+    /// It adds to a journal.
+    Line,
 }
 
 /// One call on its way.
@@ -66,6 +66,7 @@ pub(crate) struct Call<'a> {
 pub(crate) enum Delivery {
     Once,
     TwiceAtOnce,
+    Torn,
 }
 
 pub(crate) type Answer<'a, T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send + 'a>>;
@@ -118,6 +119,9 @@ struct Inner {
     rates: Rates,
     chance: Chance,
     last: VecDeque<String>,
+    /// The kind of each call since the count began.
+    kinds: Vec<Kind>,
+    counts: bool,
     is_traced: bool,
     tally: Tally,
     /// Whose snapshot it is.
@@ -136,6 +140,8 @@ impl Wires {
             rates: Rates::default(),
             chance: Chance::of(seed ^ 0x5eed),
             last: VecDeque::new(),
+            kinds: Vec::new(),
+            counts: false,
             is_traced: false,
             tally: Tally::default(),
             owners: BTreeMap::new(),
@@ -148,16 +154,29 @@ impl Wires {
         self.inner.lock().expect("nobody panics while the wires are held")
     }
 
-    /// How many calls passed so far.
+    /// The kinds of all calls that pass from now on are kept, and begin to be counted.
+    pub fn count(&self) {
+        self.script(None);
+        self.inner().counts = true;
+    }
+
+    /// The kind of each call since they began to be counted.
     #[must_use]
-    pub fn count(&self) -> u64 {
-        self.inner().count
+    pub fn kinds(&self) -> Vec<Kind> {
+        self.inner().kinds.clone()
+    }
+
+    /// Knows from now on whose snapshots are whose, as other wires do.
+    pub(crate) fn learn_from(&self, other: &Self) {
+        let owners = other.inner().owners.clone();
+        self.inner().owners = owners;
     }
 
     /// Has the call of this number meet a mishap, counted from 1 from now on; or none.
     pub fn script(&self, script: Option<(u64, Mishap)>) {
         let mut inner = self.inner();
         inner.count = 0;
+        inner.kinds.clear();
         inner.script = script;
     }
 
@@ -265,11 +284,14 @@ impl Line {
                 let run = self.run.lock().expect("nobody panics while it is held").clone();
                 self.wires.unfenced(&run, cluster).map(|why| format!("{run} sends for {cluster}: {why}"))
             }
-            (_, Kind::Effect | Kind::Question | Kind::Record) => None,
+            (_, Kind::Effect | Kind::Question | Kind::Record | Kind::Line) => None,
         };
         let mut inner = self.wires.inner();
         inner.count += 1;
         let number = inner.count;
+        if inner.counts {
+            inner.kinds.push(call.kind);
+        }
         let mishap = inner.draw(call, number);
         if let Some(mishap) = mishap {
             let what = if call.place == STATE { "a record" } else { "a call" };
@@ -313,13 +335,17 @@ impl Line {
         if mishap == Some(Mishap::KilledBefore) {
             return self.die().await;
         }
-        let delivery = if mishap == Some(Mishap::TwiceAtOnce) { Delivery::TwiceAtOnce } else { Delivery::Once };
+        let delivery = match mishap {
+            Some(Mishap::TwiceAtOnce) => Delivery::TwiceAtOnce,
+            Some(Mishap::Torn) => Delivery::Torn,
+            Some(Mishap::KilledBefore | Mishap::KilledAfter | Mishap::Lost | Mishap::Twice) | None => Delivery::Once,
+        };
         let mut answer = deliver(delivery).await;
         if mishap == Some(Mishap::Twice) {
             drop(answer);
             answer = deliver(Delivery::Once).await;
         }
-        if mishap == Some(Mishap::KilledAfter) {
+        if matches!(mishap, Some(Mishap::KilledAfter | Mishap::Torn)) {
             return self.die().await;
         }
         self.travel(back).await;
