@@ -109,6 +109,7 @@ fn lacks_only_its_seal(records: &[Record]) -> bool {
         | Entry::Intent { .. }
         | Entry::Outcome { .. }
         | Entry::Ended { .. }
+        | Entry::Release { .. }
         | Entry::Finished => None,
     };
     let found = records.iter().enumerate().find_map(|(place, record)| Some((place, keeps(record)?)));
