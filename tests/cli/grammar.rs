@@ -71,7 +71,8 @@ fn version_is_told_in_every_way_that_hands_know() {
 #[test]
 fn the_help_of_every_command_is_as_it_was_reviewed() {
     let place = Place::small();
-    let commands = ["", "validate", "observe", "plan", "show", "apply", "status", "simulate", "version"];
+    let commands =
+        ["", "validate", "observe", "plan", "show", "apply", "status", "simulate", "state", "lease", "version"];
     let mut help = String::new();
     for command in commands {
         let arguments: Vec<&str> = [command, "-help"].into_iter().filter(|word| !word.is_empty()).collect();
@@ -100,7 +101,10 @@ fn nothing_that_is_not_built_is_in_the_help() {
         .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
         .filter_map(|line| line.split_whitespace().next())
         .collect();
-    assert_eq!(commands, ["validate", "observe", "plan", "show", "apply", "status", "simulate", "version"]);
+    assert_eq!(
+        commands,
+        ["validate", "observe", "plan", "show", "apply", "status", "simulate", "state", "lease", "version"]
+    );
     for unbuilt in ["json-into", "max-delete", "-ref", "restore", "drift"] {
         assert!(!help.contains(unbuilt), "{unbuilt}");
     }
