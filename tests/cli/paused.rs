@@ -2,6 +2,7 @@
 //! on S3 by two servers, on Azure.
 //!
 //! `BACKSTAY_PAUSES=10` does so ten times on each instead of once.
+#![allow(clippy::print_stdout, reason = "how often nobody could go on is told")]
 
 use crate::place::Place;
 use backstay_test_support::buckets::{Bucket, Emulator};
