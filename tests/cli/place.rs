@@ -125,7 +125,7 @@ impl Place {
 
 /// Runs what does not really wait.
 pub(crate) fn now<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
 
 /// Every line of a JSON run.
