@@ -58,9 +58,9 @@ fn main() {
         [clusters, points, runs] => println!("{}", row(*clusters, *points, *runs)),
         _ => {
             println!(
-                "| clusters | snapshots | documents | resolve | check all seals once | plan + verify | of it plan | changes | memory |"
+                "| clusters | snapshots | documents | resolve | check all seals once | plan + verify | of it plan | CPU of both | changes | memory |"
             );
-            println!("|---|---|---|---|---|---|---|---|---|");
+            println!("|---|---|---|---|---|---|---|---|---|---|");
             for clusters in [100, 1000, 3000, 10_000] {
                 let row = std::process::Command::new(&arguments[0])
                     .args(["--row", &clusters.to_string(), "50"])
@@ -101,15 +101,18 @@ fn row(clusters: usize, points: usize, runs: usize) -> String {
     // Peak memory from here on: that of the input, and what a plan adds.
     std::fs::write("/proc/self/clear_refs", "5").unwrap();
     let mut planning = Vec::new();
+    let before = cpu_seconds();
     let (both, _) = median(runs, || plan_and_verify(&declared, &observed, as_of, &mut planning));
+    let cpu = (cpu_seconds() - before) / runs as f64;
     planning.sort_by(f64::total_cmp);
     let snapshots: usize = observed.sites.values().filter_map(Listing::complete).map(|site| site.snapshots.len()).sum();
     format!(
-        "| {clusters} | {snapshots} | {:.1} MB | {:.0} ms | {checking:.1} s | {:.0} ms | {:.0} ms | {changes} | {} MiB |",
+        "| {clusters} | {snapshots} | {:.1} MB | {:.0} ms | {checking:.1} s | {:.0} ms | {:.0} ms | {:.0} ms | {changes} | {} MiB |",
         bytes as f64 / 1e6,
         resolving * 1e3,
         both * 1e3,
         planning[runs / 2] * 1e3,
+        cpu * 1e3,
         peak_mib(),
     )
 }
@@ -135,6 +138,14 @@ fn median<T>(runs: usize, mut run: impl FnMut() -> T) -> (f64, T) {
     }
     times.sort_by(f64::total_cmp);
     (times[runs / 2], last.unwrap())
+}
+
+/// What the threads of this process have worked so far, whatever else the machine did meanwhile.
+fn cpu_seconds() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    let (_, after_the_name) = stat.rsplit_once(')').unwrap();
+    // The 14th and 15th field are user and system time, in hundredths of a second on every Linux that we know.
+    after_the_name.split_whitespace().skip(11).take(2).map(|ticks| ticks.parse::<f64>().unwrap() / 100.0).sum()
 }
 
 fn peak_mib() -> usize {
