@@ -51,6 +51,7 @@ fn faults_kills_and_races_are_one_seed() {
 }
 
 /// A defect of the engine that waits for its repair: the life ends with these words. One that is mended only says so.
+#[expect(clippy::print_stdout, reason = "whoever looks at a known defect wants to know when it is gone")]
 fn known(seed: u64, trial: &Trial, words: &str) {
     let ended = std::panic::catch_unwind(|| live(seed, trial).tally);
     match ended {
