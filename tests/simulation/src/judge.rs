@@ -105,7 +105,7 @@ impl Round<'_> {
         assert!(was.fails || was.done <= at, "7: {id} is being made");
         self.judge_view(cluster, site, id);
         let is_far_off = self.town.sites[site].skew.is_some_and(|skew| skew.ends_with("7m"));
-        assert!(!is_far_off, "14: {id} goes, though the clocks are 7 minutes apart");
+        assert!(self.town.is_virtual || !is_far_off, "14: {id} goes, though the clocks are 7 minutes apart");
         let grace = self.grace(cluster, site);
         let marked_with = memory.graces.get(&(site, id.to_owned())).copied().unwrap_or(u64::MAX);
         let is_ripe = was.marked.is_some_and(|marked| marked + hours(grace.max(marked_with)) <= at);
