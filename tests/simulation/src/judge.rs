@@ -104,6 +104,8 @@ impl Round<'_> {
         assert!(was.locked_until.is_none_or(|until| until <= at), "3: {id} is locked");
         assert!(was.fails || was.done <= at, "7: {id} is being made");
         self.judge_view(cluster, site, id);
+        let is_far_off = self.town.sites[site].skew.is_some_and(|skew| skew.ends_with("7m"));
+        assert!(self.town.is_virtual || !is_far_off, "14: {id} goes, though the clocks are 7 minutes apart");
         let grace = self.grace(cluster, site);
         let marked_with = memory.graces.get(&(site, id.to_owned())).copied().unwrap_or(u64::MAX);
         let is_ripe = was.marked.is_some_and(|marked| marked + hours(grace.max(marked_with)) <= at);
@@ -171,7 +173,8 @@ impl Round<'_> {
         for other in (0..self.after.len()).filter(|other| *other != site && !is_copy(*other)) {
             for point in self.seen_at(other, &cluster.uid()) {
                 if !points.iter().any(|known| known.name == point.name) {
-                    points.push(point);
+                    // What lies elsewhere may be a copy, which is as old as its cut (decision 6).
+                    points.push(Point { youngest: point.cut, ..point });
                 }
             }
         }

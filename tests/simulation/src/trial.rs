@@ -9,7 +9,7 @@ use jiff::SignedDuration;
 /// What a life is put through.
 #[derive(Debug, Clone)]
 pub struct Trial {
-    /// How many days it lasts; without it, eight rounds.
+    /// How many days it lasts; without it, five rounds.
     pub days: Option<u32>,
     /// How many clusters there are; without it, as the seed says.
     pub clusters: Option<usize>,
@@ -33,7 +33,7 @@ pub struct Trial {
 }
 
 /// How often Backstay runs in a life that has no length of its own.
-const ROUNDS: usize = 8;
+const ROUNDS: usize = 5;
 
 impl Trial {
     /// Random documents, random faults at the sites, and one runner whom nothing befalls.

@@ -305,6 +305,8 @@ fn tag(id: &str, snapshot: &mut Snapshot, tags: &Tags, at: Timestamp, by_us: boo
     }
     if tags.contains_key("backstay-seal-2") && !was.is_tampered() {
         snapshot.sealed = Some(covered(&snapshot.tags));
+        // 5: what bears our intent only is adopted, whoever made it: nobody can tell.
+        snapshot.is_foreign = false;
         return (tags.get("backstay-part").map(String::as_str) == Some(LEFTOVER))
             .then(|| Deed::Adopted { id: id.to_owned() });
     }
