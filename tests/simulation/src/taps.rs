@@ -98,6 +98,10 @@ impl Inventory for Tap {
         self.line.pass(self.question("list-instances", ""), |by| self.of(by).inventory.instances(page.clone())).await
     }
 
+    async fn instance(&self, id: &InstanceId) -> Result<Option<Instance>, ProviderError> {
+        self.line.pass(self.question("instance", id.as_str()), |by| self.of(by).inventory.instance(id)).await
+    }
+
     async fn snapshots(&self, page: Option<PageToken>) -> Result<Page<Snapshot>, ProviderError> {
         let call = self.question("list-snapshots", "");
         let mut page = self.line.pass(call, |by| self.of(by).inventory.snapshots(page.clone())).await?;
