@@ -12,7 +12,7 @@ usage: backstay-simulation run -seeds=FROM..TO [options]
 
   -seeds=17..40   these seeds, the last one not among them; -seeds=17 is one; -seeds=17.. goes on
   -for=10m        begins no further life after this long (s, m or h)
-  -days=N         each life lasts so many days of virtual time; without it, five rounds
+  -days=N         each life lasts so many days of virtual time; without it, a few rounds
   -clusters=N     so many clusters a fleet; without it, two or three
   -faults=5%      every kind of fault this often with each call that it can meet; without it, as the seed says
   -crashes        runs are killed at any call

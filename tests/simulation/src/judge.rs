@@ -112,8 +112,11 @@ impl Round<'_> {
         assert!(is_ripe, "3: {id} was not marked for {grace} h and {marked_with} h: {:?}", was.marked);
         assert!(at.duration_since(was.created) >= hours(grace), "14: {id} is too young");
         let name = was.point_name();
-        let points = self.judged_with(cluster, site, before.points(&cluster.uid(), at));
-        match points.iter().find(|point| point.name == name) {
+        let here = before.points(&cluster.uid(), at);
+        // What lies whole elsewhere may have left a part here, which is no point.
+        let is_whole = here.iter().any(|point| point.name == name);
+        let points = self.judged_with(cluster, site, here);
+        match points.iter().find(|point| is_whole && point.name == name) {
             Some(point) => self.judge_point(cluster, site, at, point, &points),
             None => assert!(at.duration_since(was.created) >= DAY, "7: {id} may still become a point"),
         }

@@ -2,7 +2,7 @@
 
 use crate::house::Shelves;
 use crate::memory::Memory;
-use crate::wires::{Call, Delivery, Kind, Line, STATE};
+use crate::wires::{Answer, Call, Delivery, Kind, Line, STATE};
 use async_trait::async_trait;
 use backstay_core::model::{LockMode, PostgresAddress};
 use backstay_core::name::{ClusterUid, DiskId, InstanceId, SiteName, SnapshotId};
@@ -15,6 +15,7 @@ use backstay_provider::{
 use backstay_runtime::seams::{StateStore, StoreError};
 use bytes::Bytes;
 use jiff::Timestamp;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// A site behind a runner's line.
@@ -70,15 +71,31 @@ impl Tap {
     }
 
     fn question<'a>(&'a self, verb: &'static str, target: &'a str) -> Call<'a> {
-        Call { place: &self.site, verb, target, kind: Kind::Question, cluster: None }
+        Call { place: &self.site, verb, target, kind: Kind::Question, clusters: BTreeSet::new() }
     }
 
-    fn effect<'a>(&'a self, verb: &'static str, target: &'a str, cluster: Option<ClusterUid>) -> Call<'a> {
-        Call { place: &self.site, verb, target, kind: Kind::Effect, cluster }
+    fn effect<'a>(
+        &'a self,
+        verb: &'static str,
+        target: &'a str,
+        clusters: impl IntoIterator<Item = ClusterUid>,
+    ) -> Call<'a> {
+        let clusters = clusters.into_iter().collect();
+        Call { place: &self.site, verb, target, kind: Kind::Effect, clusters }
     }
 
     fn on_snapshot<'a>(&'a self, verb: &'static str, id: &'a SnapshotId) -> Call<'a> {
-        self.effect(verb, id.as_str(), self.line.wires.owner(&self.site, id))
+        self.effect(verb, id.as_str(), self.line.wires.owners(&self.site, id))
+    }
+
+    /// Learns whose a snapshot is when it is made: also when nobody hears of it.
+    fn making<'a>(&'a self, made: Answer<'a, Created, ProviderError>) -> Answer<'a, Created, ProviderError> {
+        Box::pin(async move {
+            let made = made.await?;
+            let (Created::Created(snapshot) | Created::Adopted(snapshot)) = &made;
+            self.learn([snapshot]);
+            Ok(made)
+        })
     }
 
     fn learn<'a>(&self, snapshots: impl IntoIterator<Item = &'a Snapshot>) {
@@ -130,27 +147,27 @@ impl Inventory for Tap {
 impl Store for Tap {
     async fn create(&self, order: &CreateSnapshot) -> Result<Created, ProviderError> {
         let call = self.effect("create", order.disk.as_str(), cluster_of(&order.tags));
-        let made = self.line.pass(call, |by| self.of(by).store.create(order)).await?;
-        let (Created::Created(snapshot) | Created::Adopted(snapshot)) = &made;
-        self.learn([snapshot]);
-        Ok(made)
+        self.line.pass(call, |by| self.making(self.of(by).store.create(order))).await
     }
 
     async fn create_group(&self, orders: &[CreateSnapshot]) -> Result<Vec<Created>, ProviderError> {
         let cluster = orders.first().and_then(|order| cluster_of(&order.tags));
         let instance = orders.first().map_or("", |order| order.instance.as_str());
         let call = self.effect("create-group", instance, cluster);
-        let made = self.line.pass(call, |by| self.of(by).store.create_group(orders)).await?;
-        self.learn(made.iter().map(|(Created::Created(snapshot) | Created::Adopted(snapshot))| snapshot));
-        Ok(made)
+        let deliver = |by| -> Answer<'_, Vec<Created>, ProviderError> {
+            let made = self.of(by).store.create_group(orders);
+            Box::pin(async move {
+                let made = made.await?;
+                self.learn(made.iter().map(|(Created::Created(snapshot) | Created::Adopted(snapshot))| snapshot));
+                Ok(made)
+            })
+        };
+        self.line.pass(call, deliver).await
     }
 
     async fn copy(&self, order: &CopySnapshot) -> Result<Created, ProviderError> {
         let call = self.effect("copy", order.source.id.as_str(), cluster_of(&order.tags));
-        let made = self.line.pass(call, |by| self.of(by).store.copy(order)).await?;
-        let (Created::Created(snapshot) | Created::Adopted(snapshot)) = &made;
-        self.learn([snapshot]);
-        Ok(made)
+        self.line.pass(call, |by| self.making(self.of(by).store.copy(order))).await
     }
 
     async fn tag(&self, id: &SnapshotId, tags: &Tags) -> Result<(), ProviderError> {
@@ -165,7 +182,7 @@ impl Store for Tap {
 #[async_trait]
 impl Locker for Tap {
     async fn lock(&self, id: &SnapshotId, mode: LockMode, until: Timestamp) -> Result<Timestamp, ProviderError> {
-        let deliver = |by| -> crate::wires::Answer<'_, Timestamp, ProviderError> {
+        let deliver = |by| -> Answer<'_, Timestamp, ProviderError> {
             match &self.of(by).locker {
                 Some(locker) => locker.lock(id, mode, until),
                 None => Box::pin(async { Err(ProviderError::invalid("this site has no locks")) }),
@@ -188,14 +205,14 @@ impl Sweeper for Tap {
 }
 
 /// What a site says that has no such capability.
-fn lacking<'a, T: Send + 'a>(what: &'static str) -> crate::wires::Answer<'a, T, ProviderError> {
+fn lacking<'a, T: Send + 'a>(what: &'static str) -> Answer<'a, T, ProviderError> {
     Box::pin(async move { Err(ProviderError::invalid(format!("this site has no {what}"))) })
 }
 
 #[async_trait]
 impl Databases for Tap {
     async fn status(&self, instance: &InstanceId, address: Option<&PostgresAddress>) -> DatabaseState {
-        let deliver = |by| -> crate::wires::Answer<'_, DatabaseState, ProviderError> {
+        let deliver = |by| -> Answer<'_, DatabaseState, ProviderError> {
             match &self.of(by).databases {
                 Some(databases) => {
                     let status = databases.status(instance, address);
@@ -214,7 +231,7 @@ impl Databases for Tap {
         address: Option<&PostgresAddress>,
         label: &str,
     ) -> Result<Box<dyn BackupSession>, ProviderError> {
-        let deliver = |by| -> crate::wires::Answer<'_, Box<dyn BackupSession>, ProviderError> {
+        let deliver = |by| -> Answer<'_, Box<dyn BackupSession>, ProviderError> {
             match &self.of(by).databases {
                 Some(databases) => databases.begin_backup(instance, address, label),
                 None => lacking("servers"),
@@ -239,7 +256,13 @@ impl BackupSession for Session {
     }
 
     async fn stop(&mut self) -> Result<BackupEnd, ProviderError> {
-        let call = Call { place: &self.site, verb: "stop-backup", target: "", kind: Kind::Question, cluster: None };
+        let call = Call {
+            place: &self.site,
+            verb: "stop-backup",
+            target: "",
+            kind: Kind::Question,
+            clusters: BTreeSet::new(),
+        };
         let answer = self.session.stop().await;
         self.line
             .pass(call, |_| {
@@ -250,7 +273,8 @@ impl BackupSession for Session {
     }
 
     async fn wal_file(&mut self, name: &str) -> Result<Bytes, ProviderError> {
-        let call = Call { place: &self.site, verb: "read-wal", target: name, kind: Kind::Question, cluster: None };
+        let call =
+            Call { place: &self.site, verb: "read-wal", target: name, kind: Kind::Question, clusters: BTreeSet::new() };
         let answer = self.session.wal_file(name).await;
         self.line
             .pass(call, |_| {
@@ -262,7 +286,8 @@ impl BackupSession for Session {
 
     async fn close(self: Box<Self>) -> Result<(), ProviderError> {
         let Self { line, site, session } = *self;
-        let call = Call { place: &site, verb: "close-backup", target: "", kind: Kind::Question, cluster: None };
+        let call =
+            Call { place: &site, verb: "close-backup", target: "", kind: Kind::Question, clusters: BTreeSet::new() };
         let answer = session.close().await;
         line.pass(call, |_| {
             let answer = answer.clone();
@@ -317,7 +342,7 @@ pub(crate) struct Records {
 impl Records {
     fn call<'a>(&self, verb: &'static str, key: &'a str, is_question: bool) -> Call<'a> {
         let kind = if is_question { Kind::Question } else { Kind::Record };
-        Call { place: STATE, verb, target: key, kind, cluster: None }
+        Call { place: STATE, verb, target: key, kind, clusters: BTreeSet::new() }
     }
 }
 
@@ -340,7 +365,7 @@ impl StateStore for Records {
     }
 
     async fn append(&self, key: &str, value: &[u8]) -> Result<(), StoreError> {
-        let call = Call { place: STATE, verb: "append", target: key, kind: Kind::Line, cluster: None };
+        let call = Call { place: STATE, verb: "append", target: key, kind: Kind::Line, clusters: BTreeSet::new() };
         let deliver = |by| match by {
             Delivery::Torn => self.memory.append(key, &value[..value.len() / 2]),
             Delivery::Once | Delivery::TwiceAtOnce => self.memory.append(key, value),

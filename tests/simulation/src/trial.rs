@@ -9,7 +9,7 @@ use jiff::SignedDuration;
 /// What a life is put through.
 #[derive(Debug, Clone)]
 pub struct Trial {
-    /// How many days it lasts; without it, five rounds.
+    /// How many days it lasts; without it, a few rounds.
     pub days: Option<u32>,
     /// How many clusters there are; without it, as the seed says.
     pub clusters: Option<usize>,
@@ -34,6 +34,9 @@ pub struct Trial {
 
 /// How often Backstay runs in a life that has no length of its own.
 const ROUNDS: usize = 5;
+
+/// How often in one with faults and kills: many a run there comes to nothing.
+const ROUGH_ROUNDS: usize = 15;
 
 impl Trial {
     /// Random documents, random faults at the sites, and one runner whom nothing befalls.
@@ -120,6 +123,7 @@ impl Trial {
     pub(crate) fn is_over(&self, rounds: usize, lived: SignedDuration) -> bool {
         match self.days {
             Some(days) => lived >= SignedDuration::from_hours(24 * i64::from(days)),
+            None if self.is_rough() => rounds >= ROUGH_ROUNDS,
             None => rounds >= ROUNDS,
         }
     }

@@ -10,7 +10,7 @@ use backstay_provider::{ErrorClass, ProviderError};
 use backstay_runtime::lease::LeaseRecord;
 use backstay_runtime::seams::StoreError;
 use jiff::{SignedDuration, Timestamp};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -58,7 +58,8 @@ pub(crate) struct Call<'a> {
     pub(crate) verb: &'static str,
     pub(crate) target: &'a str,
     pub(crate) kind: Kind,
-    pub(crate) cluster: Option<ClusterUid>,
+    /// Whose lease must cover it: one of theirs.
+    pub(crate) clusters: BTreeSet<ClusterUid>,
 }
 
 /// How a call is delivered.
@@ -124,8 +125,8 @@ struct Inner {
     counts: bool,
     is_traced: bool,
     tally: Tally,
-    /// Whose snapshot it is.
-    owners: BTreeMap<(String, SnapshotId), ClusterUid>,
+    /// Whose snapshot it is, and whose it was said to be by somebody who changed its tags.
+    owners: BTreeMap<(String, SnapshotId), BTreeSet<ClusterUid>>,
     /// What was sent without a lease that covers it.
     unfenced: Vec<String>,
 }
@@ -211,11 +212,11 @@ impl Wires {
         let Some(owner) = tags.get(backstay_core::tags::CLUSTER).and_then(|uid| ClusterUid::new(uid).ok()) else {
             return;
         };
-        self.inner().owners.entry((site.to_owned(), id.clone())).or_insert(owner);
+        self.inner().owners.entry((site.to_owned(), id.clone())).or_default().insert(owner);
     }
 
-    pub(crate) fn owner(&self, site: &str, id: &SnapshotId) -> Option<ClusterUid> {
-        self.inner().owners.get(&(site.to_owned(), id.clone())).cloned()
+    pub(crate) fn owners(&self, site: &str, id: &SnapshotId) -> BTreeSet<ClusterUid> {
+        self.inner().owners.get(&(site.to_owned(), id.clone())).cloned().unwrap_or_default()
     }
 
     /// Why a run may not send anything for a cluster now.
@@ -279,12 +280,14 @@ impl Line {
 
     /// Draws what befalls a call, and how long it is on its way there and back.
     fn send(&self, call: &Call<'_>) -> (Option<Mishap>, Way, Way) {
-        let unfenced = match (&call.cluster, call.kind) {
-            (Some(cluster), Kind::Effect) => {
+        let unfenced = match call.kind {
+            Kind::Effect if !call.clusters.is_empty() => {
                 let run = self.run.lock().expect("nobody panics while it is held").clone();
-                self.wires.unfenced(&run, cluster).map(|why| format!("{run} sends for {cluster}: {why}"))
+                let why: Option<Vec<String>> =
+                    call.clusters.iter().map(|cluster| self.wires.unfenced(&run, cluster)).collect();
+                why.map(|why| format!("{run} sends for {:?}: {}", call.clusters, why.join(", ")))
             }
-            (_, Kind::Effect | Kind::Question | Kind::Record | Kind::Line) => None,
+            Kind::Effect | Kind::Question | Kind::Record | Kind::Line => None,
         };
         let mut inner = self.wires.inner();
         inner.count += 1;
