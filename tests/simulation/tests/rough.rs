@@ -70,6 +70,13 @@ fn known_a_former_site_of_a_cluster_that_is_placed_at_creation_now() {
     known(109, &trial, "the plan broke an invariant: invariant 1");
 }
 
+/// The same, where a mark is planned for what a copy is being made of.
+#[test]
+fn known_a_mark_of_what_is_being_copied() {
+    let trial = Trial::plain().with_crashes().with_runners(3);
+    known(1005, &trial, "the plan broke an invariant: invariant 25");
+}
+
 /// 19: a run that stands still between the line in its journal and the call sends the call, though its lease is over. Nothing
 /// else may go wrong.
 #[test]
