@@ -81,6 +81,9 @@ impl<T: Clone> Opened<T> {
     }
 }
 
+/// How many clusters of a site are worked on at once.
+const PARALLELISM: usize = 3;
+
 /// Where a fleet lives.
 pub struct House {
     directory: TempDir,
@@ -95,6 +98,8 @@ pub struct House {
     pub wires: Arc<Wires>,
     /// The key that seals.
     pub key: SealKey,
+    /// How many clusters of one site are worked on at once.
+    pub(crate) parallelism: usize,
     plain: (SimOpener, Arc<Opened<Capabilities>>),
     echo: (SimOpener, Arc<Opened<Capabilities>>),
     pub(crate) shelves: Arc<Shelves>,
@@ -186,6 +191,7 @@ impl House {
             documents,
             wires: Wires::new(time.clone(), memory.clone(), seed),
             key: SealKey::from_seed(&[7; 32]),
+            parallelism: PARALLELISM,
             plain: opener(),
             echo: opener(),
             shelves: Arc::new(shelves),

@@ -28,6 +28,8 @@ fn beside(seed: u64, is_in_trouble: bool) -> String {
         cluster.site = number % 2;
     }
     let mut house = House::new(town.documents(), Time::at(START.parse().expect("an instant")), seed);
+    // One cluster of a site after the other: else only their turns are shared with the other site.
+    house.parallelism = 1;
     let line = Line::new(&house.wires, 0);
     for round in 0..6 {
         house.time.advance(SignedDuration::from_hours(2 + 3 * round));

@@ -25,9 +25,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-/// How many clusters of a site at once.
-const PARALLELISM: usize = 3;
-
 /// For which instant a run plans.
 #[derive(Debug, Clone, Copy)]
 pub enum AsOf {
@@ -131,7 +128,8 @@ impl Running<'_> {
         let seen = Epochs::read(&store).await?;
         let keyring = Keyring::new([key.public()]);
         let observed =
-            observe(&documents.desired, &self.sites, State(&store), keyring, time, &Silent, PARALLELISM).await;
+            observe(&documents.desired, &self.sites, State(&store), keyring, time, &Silent, self.house.parallelism)
+                .await;
         let unread = observed.sites.iter().filter(|(_, site)| site.complete().is_none());
         self.ran.unread = unread.map(|(name, _)| name.clone()).collect();
         self.ran.lacks_records = observed.records.complete().is_none();
@@ -187,7 +185,7 @@ impl Running<'_> {
             seen,
             sights: true,
             terms: Terms::default(),
-            parallelism: PARALLELISM,
+            parallelism: self.house.parallelism,
             lease_timeout: SignedDuration::ZERO,
             run: self.run,
             cancelled: &AtomicBool::new(false),

@@ -100,6 +100,7 @@ async fn fresh(options: &ApplyOptions, global: &Global, host: &Host, screen: &Sc
     };
     let plan = planned.plan.plan();
     plan::tell(plan, screen);
+    plan::tell_left_out(planned.left_out.as_ref(), screen);
     if let Some(because) = not_to_be_applied(plan) {
         screen.error(&anyhow::anyhow!("{because}"));
         return stop(Code::Refused);
@@ -165,7 +166,7 @@ async fn from_file(
         Ok(plan) => plan,
         Err(violations) => return stop(Code::Refused, format!("the plan breaks what must always hold:\n{violations}")),
     };
-    Ok(Ready::Go(Box::new(Go { session, planned: Planned { plan, observed, seen }, skipped })))
+    Ok(Ready::Go(Box::new(Go { session, planned: Planned { plan, left_out: None, observed, seen }, skipped })))
 }
 
 /// Whether a change is this role's to make.
@@ -188,10 +189,10 @@ fn part_of(planned: Planned, role: Option<Role>, session: &Session) -> Result<Pl
     if role.is_none() {
         return Ok(planned);
     }
-    let Planned { plan, observed, seen } = planned;
+    let Planned { plan, left_out, observed, seen } = planned;
     let plan = cut_to(plan.plan().clone(), role);
     let plan = verify_with(&Threads::available(), plan, &session.desired, &observed)?;
-    Ok(Planned { plan, observed, seen })
+    Ok(Planned { plan, left_out, observed, seen })
 }
 
 fn tell_skipped(skip: &Skipped, screen: &Screen) {
@@ -296,7 +297,8 @@ fn tell_applied(plan: &Plan, applied: &Applied, was_cut: bool, screen: &Screen) 
 fn codes_of(go: &Go, applied: &Applied, is_strict: bool, host: &Host, observed: &Observed) -> Codes {
     let Go { session, planned, skipped } = go;
     let plan = planned.plan.plan();
-    let mut codes = plan::codes_of(plan, &planned.observed, session.has_errors, false);
+    let has_errors = session.has_errors || planned.left_out.is_some();
+    let mut codes = plan::codes_of(plan, &planned.observed, has_errors, false);
     let went_wrong = |end: &ChangeEnd| matches!(end, ChangeEnd::Saga(End::Stale { .. } | End::Failed { .. }));
     let went_stale = |end: &ChangeEnd| matches!(end, ChangeEnd::Saga(End::Stale { .. }));
     codes.add_if(is_strict && applied.count(went_stale) > 0, Code::Stale);

@@ -113,7 +113,7 @@ impl Hold {
         });
         let plan = verify(plan, &self.fleet, &observed)
             .map_err(|violations| anyhow!("it is held, and its tags could not be planned:\n{violations}"))?;
-        let planned = Planned { plan, observed, seen: self.seen.clone() };
+        let planned = Planned { plan, left_out: None, observed, seen: self.seen.clone() };
         host.is_working.store(true, std::sync::atomic::Ordering::SeqCst);
         let applied = apply::carry_out(&self.session, &self.fleet, &planned, None, global, host, screen).await;
         host.is_working.store(false, std::sync::atomic::Ordering::SeqCst);

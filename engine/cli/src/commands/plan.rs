@@ -10,7 +10,7 @@ use backstay_core::admission::not_to_be_applied;
 use backstay_core::observed::{Observed, Provenance};
 use backstay_core::plan::Plan;
 use backstay_core::planner;
-use backstay_core::verify::{VerifiedPlan, verify_with};
+use backstay_core::verify::{Checked, VerifiedPlan, Violations, verify_or_leave_out};
 use backstay_report::{change_line, plan_json, plan_text, summary_line};
 use backstay_runtime::lease::Epochs;
 use backstay_runtime::threads::Threads;
@@ -19,6 +19,8 @@ use serde_json::json;
 /// A plan with what it was made from.
 pub(crate) struct Planned {
     pub(crate) plan: VerifiedPlan,
+    /// What the whole plan would have broken: it was left out.
+    pub(crate) left_out: Option<Violations>,
     pub(crate) observed: Observed,
     /// The leases as they were before that.
     pub(crate) seen: Epochs,
@@ -42,7 +44,8 @@ pub(crate) async fn run(options: &PlanOptions, global: &Global, host: &Host, scr
             Some(because) => format!("It is not to be applied: {because}."),
         });
     }
-    let codes = codes_of(plan, &planned.observed, session.has_errors, options.detailed_exitcode);
+    let is_short = tell_left_out(planned.left_out.as_ref(), screen);
+    let codes = codes_of(plan, &planned.observed, session.has_errors || is_short, options.detailed_exitcode);
     Ok(codes)
 }
 
@@ -65,10 +68,24 @@ pub(crate) async fn make(
     let as_of = session::as_of(asked, &session.desired, &observed)?;
     let baseline = session.baseline(&observed).await;
     let plan = planner::plan_with(&Threads::available(), &session.desired, &observed, baseline.as_ref(), as_of);
-    let plan = verify_with(&Threads::available(), plan, &session.desired, &observed).map_err(|violations| {
-        anyhow::anyhow!("the plan broke an invariant, and was thrown away. This is a defect of Backstay:\n{violations}")
-    })?;
-    Ok(Planned { plan, observed, seen })
+    let checked =
+        verify_or_leave_out(&Threads::available(), plan, &session.desired, &observed).map_err(|violations| {
+            anyhow::anyhow!(
+                "the plan broke an invariant, and was thrown away. This is a defect of Backstay:\n{violations}"
+            )
+        })?;
+    let Checked { plan, left_out } = checked;
+    Ok(Planned { plan, left_out, observed, seen })
+}
+
+/// Tells what had to be left out of a plan, and says whether anything had.
+pub(crate) fn tell_left_out(left_out: Option<&Violations>, screen: &Screen) -> bool {
+    if let Some(violations) = left_out {
+        screen.error(&anyhow::anyhow!(
+            "what broke an invariant was left out of the plan; all else stands. This is a defect of Backstay:\n{violations}"
+        ));
+    }
+    left_out.is_some()
 }
 
 /// Shows a plan to people or machines.

@@ -36,6 +36,7 @@
 mod blast;
 mod copies;
 mod creates;
+mod leave_out;
 mod locks;
 mod phases;
 mod points;
@@ -45,6 +46,8 @@ mod removals;
 mod repairs;
 mod slots;
 mod world;
+
+pub use leave_out::{Checked, verify_or_leave_out};
 
 use crate::model::Desired;
 use crate::name::{ClusterUid, SiteName, SnapshotId};

@@ -16,6 +16,8 @@ use backstay_core::observed::DiskRole;
 use backstay_core::plan::{Action, Cause, Change, CreatePoint, ExpectedSnapshot, MarkPoint, Plan};
 use backstay_core::tags::{self, Intent};
 use backstay_core::time::Duration;
+use backstay_core::verify::verify_or_leave_out;
+use backstay_core::workers::Alone;
 use jiff::Timestamp;
 use std::collections::BTreeSet;
 
@@ -212,4 +214,26 @@ fn the_plan_without_a_mistake_does_one_of_each() {
     - orders-db 2026-11-17T00:00Z due: beyond daily 3, tombstoned 5d 1h ago
     ? orders-db 2026-11-18T00:00Z: tombstoned; grace until 2026-11-26T00:00Z
     ");
+}
+
+#[test]
+fn what_breaks_an_invariant_is_left_out_and_all_else_stands() {
+    let rest = |verbs: &[&str], world: &World| {
+        let checked = verify_or_leave_out(&Alone, world.plan.clone(), &world.lab.desired, &world.lab.observed).unwrap();
+        let left: Vec<&str> = checked.plan.plan().changes.iter().map(|change| change.action.verb()).collect();
+        assert_eq!(left, verbs);
+        checked.left_out.map(|left_out| left_out.0.iter().map(|violation| violation.invariant).collect::<BTreeSet<_>>())
+    };
+    let mut world = World::new();
+    let whole: Vec<&str> = world.plan.changes.iter().map(|change| change.action.verb()).collect();
+    assert_eq!(rest(&whole, &world), None);
+    // A kept point is deleted: the cluster's marks and deletes go, its new point is made.
+    world.mark(22, 19);
+    world.aim_delete_at(22);
+    assert_eq!(rest(&["create"], &world), Some(BTreeSet::from([1])));
+    // A create that is wrong itself takes all of its cluster with it.
+    let mut world = World::new();
+    let again = world.plan.changes[0].clone();
+    world.plan.changes.push(again);
+    assert!(rest(&[], &world).is_some_and(|broken| broken.contains(&8)));
 }
