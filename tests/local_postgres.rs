@@ -199,3 +199,75 @@ async fn a_crash_consistent_point_is_made_where_the_cut_is_atomic_and_refused_wh
     let (name, snapshots) = present.first_key_value().unwrap();
     check_restored(&root, name, Path::new("-"), snapshots, before);
 }
+
+/// How many kills the suite makes over a real server; more are made by hand: `BACKSTAY_KILLS=100`.
+const KILLS: u32 = 8;
+
+/// Nothing was done twice: an intent, and a part of a point, each name one snapshot alone. What was cut short is no part.
+fn assert_nothing_is_there_twice(home: &Path, after: &str) {
+    let observed: Observed = serde_json::from_str(&fs::read_to_string(home.join("inventory.json")).unwrap()).unwrap();
+    for listing in observed.sites.values() {
+        let Listing::Complete(site) = listing else { panic!("the site was not read") };
+        let mut seen = std::collections::BTreeSet::new();
+        for snapshot in &site.snapshots {
+            let tag = |key: &str| snapshot.tags.get(key).unwrap_or_default().to_owned();
+            assert!(seen.insert(tag(tags::INTENT)), "{after}: {} was made twice", tag(tags::POINT));
+            let (point, part) = (tag(tags::POINT), tag(tags::PART));
+            let is_part = !part.is_empty() && !part.starts_with("unfinished");
+            assert!(!is_part || seen.insert(format!("{point} {part}")), "{after}: {part} of {point} is there twice");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_at_random_moments_an_apply_over_a_real_server_is_completed_by_the_next() {
+    let root = Root::plain();
+    let server = Server::primary(&root, "shop-0", Disks { wal: true, tablespace: false }, "");
+    server.fill(1);
+    let home = tempfile::tempdir().unwrap();
+    write_fleet(home.path(), &root, &[("shop-0", &server)], "primary", "application");
+    let shell = Shell::in_directory(home.path());
+    let ledger = server.ledger();
+    let kills = std::env::var("BACKSTAY_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(KILLS);
+    let apply = |as_of: &str| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_backstay"));
+        command.args(["apply", "-auto-approve", as_of]).current_dir(home.path());
+        command.stdin(std::process::Stdio::null()).stdout(std::process::Stdio::null());
+        command.stderr(std::process::Stdio::null()).spawn().unwrap()
+    };
+    let began = std::time::Instant::now();
+    assert!(apply("-as-of=+1h").wait().unwrap().success());
+    let whole = began.elapsed();
+    points(&shell).await;
+    let observed: Observed =
+        serde_json::from_str(&fs::read_to_string(home.path().join("inventory.json")).unwrap()).unwrap();
+    let mut slot = observed.sites.values().find_map(|site| Some(site.complete()?.clock.now)).unwrap();
+    let (mut cut_short, mut acknowledged, mut newest) = (0, 0, None);
+    for kill in 1..=kills {
+        slot += jiff::SignedDuration::from_hours(1);
+        let before: std::collections::BTreeSet<String> = points(&shell).await.into_keys().collect();
+        acknowledged = ledger.advance(20);
+        let mut child = apply(&format!("-as-of={slot}"));
+        let moment = whole.mul_f64(1.1 * f64::from(kill * 37 % kills) / f64::from(kills));
+        std::thread::sleep(moment);
+        child.kill().unwrap();
+        cut_short += u32::from(!child.wait().unwrap().success());
+        let after = format!("kill {kill}, after {} ms", moment.as_millis());
+        // By then its lease is over.
+        shell.clock.set(jiff::Timestamp::now() + jiff::SignedDuration::from_mins(12));
+        // The same slot, five minutes later.
+        let later = format!("-as-of={}", slot + jiff::SignedDuration::from_mins(5));
+        let next = shell.run(&["apply", "-auto-approve", &later], None).await;
+        assert_eq!(next.code, 0, "{after}: {}\n{}", next.out, next.err);
+        let then = shell.run(&["plan", "-detailed-exitcode"], None).await;
+        assert!(then.code == 0 && then.out.ends_with("No changes.\n"), "{after}: {}", then.out);
+        let present = points(&shell).await;
+        assert_nothing_is_there_twice(home.path(), &after);
+        newest = present.into_iter().filter(|(name, parts)| !before.contains(name) && parts.len() == 2).next_back();
+        assert!(newest.is_some(), "{after}: its slot has a point");
+    }
+    drop(ledger);
+    assert!(cut_short > 0, "no run was cut short: a whole one takes {whole:?}");
+    let (point, snapshots) = newest.unwrap();
+    restore_and_check(&root, &point, &snapshots, acknowledged);
+}
