@@ -112,10 +112,12 @@ pub(super) fn of<'a>(subject: &Subject<'a>, world: &'a World<'a>, holdings: &'a 
     let is_placed = |copy: &&Place<'a>| copy.rules.copies == Copies::PlacedAtCreation && copy.iaas == home.iaas;
     let placed = copies.iter().find(is_placed).and_then(|copy| location(desired, copy.name));
     home.also = copies.iter().filter(is_placed).map(|copy| copy.retention).collect();
+    // What lies there still stands for points that live at home as long as any of its retentions wants them.
+    let also = home.also.clone();
     let former = holdings
         .iter()
         .filter(|(name, shelf)| !is_declared(name) && !shelf.points.is_empty())
-        .map(|(name, _)| place(name, Kind::Former, &policy.retention));
+        .map(|(name, _)| Place { also: also.clone(), ..place(name, Kind::Former, &policy.retention) });
     Places { all: std::iter::once(home).chain(copies).chain(former).collect(), placed }
 }
 
