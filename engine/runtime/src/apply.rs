@@ -7,6 +7,7 @@ mod clocks;
 mod cluster;
 mod half_made;
 pub(crate) mod held;
+mod left_files;
 
 use self::half_made::Journals;
 use crate::calls::Calls;
@@ -176,6 +177,7 @@ pub async fn apply(context: &Context<'_>, plan: &VerifiedPlan, observed: &Observ
     let stopped_clocks = clocks::advance(context, observed, plan.basis.as_of);
     if context.sights {
         sight_tombstones(context, observed).await?;
+        left_files::remove(context, observed).await?;
     }
     let sites = open_sites(context, plan, observed, &stopped_clocks);
     let mut by_home: BTreeMap<&SiteName, ByCluster<'_>> = BTreeMap::new();
