@@ -270,7 +270,7 @@ async fn killed_at_random_moments_an_apply_over_a_real_server_is_completed_by_th
         assert!(then.code == 0 && then.out.ends_with("No changes.\n"), "{after}: {}\n{}", next.out, then.out);
         let present = points(&shell).await;
         assert_nothing_is_there_twice(home.path(), &after);
-        newest = present.into_iter().filter(|(name, parts)| !before.contains(name) && parts.len() == 2).next_back();
+        newest = present.into_iter().rfind(|(name, parts)| !before.contains(name) && parts.len() == 2);
         assert!(newest.is_some(), "{after}: its slot has no point\n{}\n{}\n{}", next.out, next.err, then.out);
     }
     drop(ledger);
