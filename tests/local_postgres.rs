@@ -6,6 +6,7 @@ use backstay_core::observed::{Listing, Observed};
 use backstay_core::tags::{self, PointKey};
 use backstay_test_support::postgres::{Disks, FileSystem, Recovered, Root, Server};
 use backstay_test_support::shell::{Said, Shell};
+use backstay_test_support::twice::assert_nothing_is_there_twice;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -203,22 +204,6 @@ async fn a_crash_consistent_point_is_made_where_the_cut_is_atomic_and_refused_wh
 /// How many kills the suite makes over a real server; more are made by hand: `BACKSTAY_KILLS=100`.
 const KILLS: u32 = 30;
 
-/// Nothing was done twice: an intent, and a part of a point, each name one snapshot alone. What was cut short is no part.
-fn assert_nothing_is_there_twice(home: &Path, after: &str) {
-    let observed: Observed = serde_json::from_str(&fs::read_to_string(home.join("inventory.json")).unwrap()).unwrap();
-    for listing in observed.sites.values() {
-        let Listing::Complete(site) = listing else { panic!("the site was not read") };
-        let mut seen = std::collections::BTreeSet::new();
-        for snapshot in &site.snapshots {
-            let tag = |key: &str| snapshot.tags.get(key).unwrap_or_default().to_owned();
-            assert!(seen.insert(tag(tags::INTENT)), "{after}: {} was made twice", tag(tags::POINT));
-            let (point, part) = (tag(tags::POINT), tag(tags::PART));
-            let is_part = !part.is_empty() && !part.starts_with("unfinished");
-            assert!(!is_part || seen.insert(format!("{point} {part}")), "{after}: {part} of {point} is there twice");
-        }
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_at_random_moments_an_apply_over_a_real_server_is_completed_by_the_next() {
     let root = Root::plain();
@@ -269,7 +254,8 @@ async fn killed_at_random_moments_an_apply_over_a_real_server_is_completed_by_th
         let then = shell.run(&["plan", "-detailed-exitcode"], None).await;
         assert!(then.code == 0 && then.out.ends_with("No changes.\n"), "{after}: {}\n{}", next.out, then.out);
         let present = points(&shell).await;
-        assert_nothing_is_there_twice(home.path(), &after);
+        let text = fs::read_to_string(home.path().join("inventory.json")).unwrap();
+        assert_nothing_is_there_twice(&serde_json::from_str(&text).unwrap(), &after);
         newest = present.into_iter().rfind(|(name, parts)| !before.contains(name) && parts.len() == 2);
         assert!(newest.is_some(), "{after}: its slot has no point\n{}\n{}\n{}", next.out, next.err, then.out);
     }

@@ -1,10 +1,9 @@
 //! The real binary, killed at random moments: whatever was left, the next run ends where an uninterrupted one would have.
 
 use crate::place::Place;
-use backstay_core::observed::{Listing, Observed};
-use backstay_core::tags;
+use backstay_core::observed::Observed;
+use backstay_test_support::twice::assert_nothing_is_there_twice;
 use jiff::{SignedDuration, Timestamp};
-use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 /// How many kills the suite makes; more are made by hand: `BACKSTAY_KILLS=1000 cargo nextest run --test cli killed::`.
@@ -14,23 +13,6 @@ const CLUSTERS: usize = 4;
 
 pub(crate) fn kills(of_the_suite: u32) -> u32 {
     std::env::var("BACKSTAY_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(of_the_suite)
-}
-
-/// No work was done twice in the inventory that was just taken: an intent, and a part of a point, each name one snapshot alone.
-fn assert_nothing_is_there_twice(place: &Place, after: &str) {
-    let observed: Observed = serde_json::from_str(&place.read("inventory.json")).unwrap();
-    for listing in observed.sites.values() {
-        let Listing::Complete(site) = listing else { panic!("the site was not read") };
-        let (mut intents, mut parts) = (BTreeSet::new(), BTreeSet::new());
-        for snapshot in &site.snapshots {
-            let tag = |key: &str| snapshot.tags.get(key).unwrap_or_default().to_owned();
-            assert!(intents.insert(tag(tags::INTENT)), "{after}: {} was made twice", tag(tags::POINT));
-            let part = (tag(tags::CLUSTER), tag(tags::POINT), tag(tags::PART));
-            // What a run that was cut short left is no part of a point.
-            let is_part = !part.2.is_empty() && !part.2.starts_with("unfinished");
-            assert!(!is_part || parts.insert(part.clone()), "{after}: {part:?} is there twice");
-        }
-    }
 }
 
 #[test]
@@ -59,7 +41,8 @@ fn killed_at_a_hundred_random_moments_an_apply_is_completed_by_the_next_and_noth
         let then = place.run(&["plan", "-detailed-exitcode"]);
         assert!(then.code == 0 && then.out.ends_with("No changes.\n"), "{after}: {}", then.out);
         let points = place.points();
-        assert_nothing_is_there_twice(&place, &after);
+        let observed: Observed = serde_json::from_str(&place.read("inventory.json")).unwrap();
+        assert_nothing_is_there_twice(&observed, &after);
         let of_slot = points.iter().filter(|(name, _)| name.ends_with(&format!(" {slot}")));
         let of_slot: Vec<usize> = of_slot.map(|(_, number)| *number).collect();
         assert_eq!(of_slot, [1; CLUSTERS], "{after}: {points:?}");

@@ -7,3 +7,4 @@ pub mod scenario;
 pub mod shell;
 pub mod store_contract;
 mod tamper;
+pub mod twice;

@@ -136,13 +136,14 @@ pub(crate) fn verify_part(
     verified(plan, violations)
 }
 
-fn verified(plan: Plan, mut violations: Vec<Violation>) -> Result<VerifiedPlan, Violations> {
-    if violations.is_empty() {
-        return Ok(VerifiedPlan(plan));
-    }
+fn verified(plan: Plan, violations: Vec<Violation>) -> Result<VerifiedPlan, Violations> {
+    if violations.is_empty() { Ok(VerifiedPlan(plan)) } else { Err(ordered(violations)) }
+}
+
+fn ordered(mut violations: Vec<Violation>) -> Violations {
     violations.sort();
     violations.dedup();
-    Err(Violations(violations))
+    Violations(violations)
 }
 
 fn violations(
