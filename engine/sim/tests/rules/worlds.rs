@@ -25,7 +25,10 @@ fn an_impossible_world_is_refused_with_its_place() {
             "spec.snapshots[1].id: there are two snapshots `snap-1`",
         ),
         (
-            |s| s.snapshots = vec![WorldSnapshot { made: "2026-11-23T00:00:01Z".into(), ..by_hand("snap-1", "vol-data") }],
+            |s| {
+                s.snapshots =
+                    vec![WorldSnapshot { made: "2026-11-23T00:00:01Z".into(), ..by_hand("snap-1", "vol-data") }]
+            },
             "spec.snapshots[0].made: it was made after the world began",
         ),
     ];
