@@ -61,6 +61,8 @@ pub(crate) enum Command {
     Apply(ApplyOptions),
     /// The backup status of the fleet, or of one cluster with its timeline
     Status(StatusOptions),
+    /// Make a point of one cluster at once, beside what its schedule brings
+    Backup(BackupOptions),
     /// Keep a point whatever its policy says, or let it go again
     Hold(HoldOptions),
     /// What will be made, kept, stored and paid until an instant; changes nothing
@@ -157,6 +159,16 @@ pub(crate) struct BreakOptions {
     /// Do not ask
     #[arg(long)]
     pub(crate) auto_approve: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BackupOptions {
+    /// The cluster, by name or uid
+    #[arg(value_name = "CLUSTER")]
+    pub(crate) cluster: String,
+    /// What for, for whoever finds it
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -60,6 +60,7 @@ async fn dispatch(arguments: &Arguments, host: &Host, screen: &Screen) -> anyhow
         Command::Show(options) => commands::show::run(options, global, host, screen),
         Command::Apply(options) => commands::apply::run(options, global, host, screen).await,
         Command::Status(options) => commands::status::run(options, global, host, screen).await,
+        Command::Backup(options) => commands::backup::run(options, global, host, screen).await,
         Command::Hold(options) => commands::hold::run(options, global, host, screen).await,
         Command::Simulate(options) => commands::simulate::run(options, global, host, screen).await,
         Command::State(command) => commands::history::run(command, global, host, screen).await,

@@ -134,7 +134,9 @@ fn stale_create(change: &Change, create: &CreatePoint, now: &Now<'_>) -> Option<
     let latest = retention::TOLERANCE.after(now.inventory.clock.now);
     let shelf = now.catalogue.shelf(&change.cluster);
     for point in &shelf.points {
-        let serves = matches!(point.class, PointClass::Scheduled | PointClass::OnDemand)
+        // What a person asked for is made beside all others.
+        let serves = create.class == PointClass::Scheduled
+            && matches!(point.class, PointClass::Scheduled | PointClass::OnDemand)
             && point.cut >= create.point.slot
             && point.cut <= latest;
         match point.state {

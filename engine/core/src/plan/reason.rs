@@ -47,7 +47,11 @@ pub enum Reason {
         attempts: u32,
     },
     /// Somebody asked for it.
-    OnDemand,
+    OnDemand {
+        /// What for, in that person's words.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        because: Option<String>,
+    },
     /// The policy wants it in another site, too.
     CopyMissing {
         /// Where it lies.
@@ -105,7 +109,8 @@ impl fmt::Display for Reason {
             Self::SlotDue { newest } => write!(f, "due; newest point is of {}", brief(*newest)),
             Self::Retry { attempts: 1 } => write!(f, "due; one attempt failed"),
             Self::Retry { attempts } => write!(f, "due; {attempts} attempts failed"),
-            Self::OnDemand => write!(f, "asked for by a person"),
+            Self::OnDemand { because: None } => write!(f, "asked for by a person"),
+            Self::OnDemand { because: Some(because) } => write!(f, "asked for by a person: {because}"),
             Self::CopyMissing { from } => write!(f, "the policy wants a copy of what lies at {from}"),
             Self::TagsChanged { keys } => write!(f, "its seal proves other tags: {}", keys.join(", ")),
             Self::HoldTagMissing => write!(f, "it is held, and its tag does not say so"),

@@ -134,7 +134,7 @@ fn is_of_schedules(point: &RecoveryPoint<'_>) -> bool {
 }
 
 /// An attempt of the slot that no snapshot names. The next number, so that a name is not used again soon.
-fn free_attempt(taken: &BTreeSet<u32>) -> u32 {
+pub(super) fn free_attempt(taken: &BTreeSet<u32>) -> u32 {
     let next = taken.last().copied().unwrap_or(0) + 1;
     if next <= PointKey::LAST_ATTEMPT { next } else { (1..).find(|n| !taken.contains(n)).unwrap_or(next) }
 }
@@ -199,19 +199,30 @@ fn plan_create(
         (0, Some(newest)) => Reason::SlotDue { newest },
         (0, None) => Reason::FirstPoint,
     };
-    let create = CreatePoint {
+    let create = create(subject, places, PointClass::Scheduled, key, &chosen);
+    outcome.change(cluster, Action::Create(create), reason);
+}
+
+/// How to make a point of what was chosen.
+pub(super) fn create(
+    subject: &Subject<'_>,
+    places: &Places<'_>,
+    class: PointClass,
+    key: PointKey,
+    chosen: &source::Chosen<'_>,
+) -> CreatePoint {
+    CreatePoint {
         point: key,
-        class: PointClass::Scheduled,
+        class,
         node: chosen.node.name.clone(),
         instance: chosen.node.instance.clone(),
         role: chosen.role,
-        consistency: policy.consistency,
+        consistency: subject.policy.consistency,
         atomic_group: chosen.atomic_group,
         system: chosen.system,
         location: places.placed.clone(),
-        parts: source::parts(cluster, PointClass::Scheduled, key, &chosen),
-    };
-    outcome.change(cluster, Action::Create(create), reason);
+        parts: source::parts(subject.cluster, class, key, chosen),
+    }
 }
 
 /// The cut of the newest restorable point of all places, none from the future.

@@ -17,6 +17,7 @@ mod kit;
 mod leftovers;
 mod locks;
 mod monotone;
+mod on_demand;
 mod over_places;
 mod places;
 mod properties;
