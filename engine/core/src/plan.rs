@@ -4,13 +4,14 @@ use crate::canonical::{self, Digest};
 use crate::lsn::WalRange;
 use crate::model::{ConsistencyWanted, LockMode, Origin};
 use crate::name::{
-    ClusterName, ClusterUid, DiskId, InstanceId, KmsKey, Location, NodeName, SiteName, SnapshotId, SystemId,
+    ClusterName, ClusterUid, DiskId, InstanceId, KmsKey, Location, NodeName, PolicyName, SiteName, SnapshotId, SystemId,
 };
 use crate::observed::{DatabaseRole, Generation, Provenance};
 use crate::tags::{Intent, PartName, PointClass, PointKey, Tags};
 use crate::time::{Duration, about, brief};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::fmt;
 
 /// The version of the plan file's form.
@@ -53,6 +54,25 @@ pub struct Basis {
     pub baseline: Option<Digest>,
     /// How many clusters were planned.
     pub clusters: usize,
+    /// What of the whole plan it was narrowed to; `None` for a whole plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub narrowed: Option<Narrowed>,
+}
+
+/// What a plan was narrowed to. The world was seen, and everything decided, as for the whole plan; only what is to be
+/// applied was left out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Narrowed {
+    /// The options by which it was asked for, as they are written.
+    pub by: Vec<String>,
+    /// How many clusters are left.
+    pub clusters: usize,
+    /// How many changes were left out.
+    pub changes: usize,
+    /// How many findings about other clusters are not told.
+    pub findings: usize,
+    /// The clusters whose changes were left out: they are not done with when the plan is applied.
+    pub unfinished: BTreeSet<ClusterUid>,
 }
 
 /// How much of a site was seen.
@@ -79,6 +99,8 @@ pub struct Change {
     pub name: ClusterName,
     /// Where: for a copy, the site that receives it.
     pub site: SiteName,
+    /// The cluster's policy: what is planned alike is told together.
+    pub policy: PolicyName,
     /// What will be done.
     pub action: Action,
     /// What brought it about.

@@ -109,6 +109,7 @@ fn plan_world(
             provenance: observed.provenance,
             baseline: baseline.map(|baseline| baseline.origin.documents.clone()),
             clusters: desired.clusters.len(),
+            narrowed: None,
         },
         changes: total.changes,
         waiting: total.waiting,
