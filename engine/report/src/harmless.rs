@@ -17,8 +17,8 @@ pub(crate) fn prose(text: &str) -> String {
     for c in shortened(&clean(text)).chars() {
         match c {
             '@' | '#' => drop(write!(out, "&#{};&#8203;", u32::from(c))),
-            // `https://` and `mailto:`; `10:30` stays.
-            ':' if before.is_ascii_alphabetic() => out.push_str("&#58;&#8203;"),
+            // `https://`, `mailto:` and `:smile:`; `10:30` stays.
+            ':' if before.is_ascii_alphabetic() => out.push_str("&#8203;:"),
             // `www.` begins a link, and nothing else of ours has a `w` there.
             '.' if before == 'w' || before == 'W' => out.push_str("&#46;&#8203;"),
             // `GH-12` is the number of an issue.
@@ -39,7 +39,11 @@ const PLAIN: &str = "-.,:;/()=+%'\"?{}";
 pub(crate) fn code(text: &str) -> String {
     let is_safe = |c: char| c.is_ascii_alphanumeric() || "-_.,:/+=@ \"[]".contains(c);
     let text = shortened(text);
-    if !text.is_empty() && text.trim() == text && text.chars().all(is_safe) { format!("`{text}`") } else { prose(&text) }
+    if !text.is_empty() && text.trim() == text && text.chars().all(is_safe) {
+        format!("`{text}`")
+    } else {
+        prose(&text)
+    }
 }
 
 fn shortened(text: &str) -> String {
@@ -64,14 +68,14 @@ mod tests {
             ("ping @team/all", "ping &#64;&#8203;team/all"),
             ("closes #12", "closes &#35;&#8203;12"),
             ("closes GH-12", "closes GH-&#8203;12"),
-            ("https://evil.example", "https&#58;&#8203;//evil.example"),
+            ("https://evil.example", "https&#8203;://evil.example"),
             ("www.evil.example", "www&#46;&#8203;evil.example"),
-            ("[text](javascript:x)", "&#91;text&#93;(javascript&#58;&#8203;x)"),
+            ("[text](javascript:x)", "&#91;text&#93;(javascript&#8203;:x)"),
             ("![](x)", "&#33;&#91;&#93;(x)"),
             ("*b* _i_ ~s~ \\", "&#42;b&#42; &#95;i&#95; &#126;s&#126; &#92;"),
             ("&lt;", "&#38;lt;"),
             ("one\ntwo\r\n# three", "one two\u{fffd} &#35;&#8203; three"),
-            ("at 10:30, a: b", "at 10:30, a&#58;&#8203; b"),
+            ("at 10:30, a: b", "at 10:30, a&#8203;: b"),
             ("$x^2$", "&#36;x&#94;2&#36;"),
         ];
         for (text, expected) in cases {

@@ -182,7 +182,8 @@ fn point(kind: &Kind<'_>, change: &Change, weight: usize) -> Line {
 fn group_lines(kind: &Kind<'_>, group: &Group<'_>) -> Vec<Line> {
     let place = format!("{} | {}", code(group.site.as_str()), code(group.policy.as_str()));
     let reason = prose(&why(&group.reason, kind.cause));
-    let mut lines = vec![Line { text: format!("| {} | {place} | {reason} |\n", group.told()), weight: group.same.len() }];
+    let mut lines =
+        vec![Line { text: format!("| {} | {place} | {reason} |\n", group.told()), weight: group.same.len() }];
     lines.extend(group.exceptions.iter().map(|change| {
         let subject = format!("{} {}", code(change.name.as_str()), brief(change.action.point().slot));
         let reason = prose(&why(&change.reason.to_string(), kind.cause));
