@@ -4,7 +4,7 @@ use crate::args::Global;
 use crate::exit::Codes;
 use crate::host::{Host, Io};
 use backstay_core::diagnostic::{Diagnostics, Severity};
-use backstay_report::{Paint, fold};
+use backstay_report::{Paint, View, fold};
 use backstay_runtime::seams::Clock;
 use serde_json::{Value, json};
 use std::io::{BufRead, Write};
@@ -89,6 +89,11 @@ impl Screen {
 
     fn streams(&self) -> MutexGuard<'_, Streams> {
         self.streams.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How a plan is shown here.
+    pub(crate) fn view(&self, full: bool) -> View {
+        View { paint: self.out_paint, width: self.streams().width, full }
     }
 
     /// Writes a result.

@@ -20,6 +20,7 @@ mod marks;
 mod memo;
 pub mod model;
 pub mod name;
+pub mod narrow;
 pub mod observed;
 pub mod plan;
 pub mod planner;

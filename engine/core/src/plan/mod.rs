@@ -17,11 +17,12 @@ pub use waiting::{Waiting, WaitingFor};
 
 use crate::canonical::{self, Digest};
 use crate::model::Origin;
-use crate::name::{ClusterName, ClusterUid, SiteName};
+use crate::name::{ClusterName, ClusterUid, PolicyName, SiteName};
 use crate::observed::Provenance;
 use crate::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// The version of the plan file's form.
 pub const FORMAT_VERSION: &str = "1.0";
@@ -63,6 +64,25 @@ pub struct Basis {
     pub baseline: Option<Digest>,
     /// How many clusters were planned.
     pub clusters: usize,
+    /// What of the whole plan it was narrowed to; `None` for a whole plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub narrowed: Option<Narrowed>,
+}
+
+/// What a plan was narrowed to. The world was seen, and everything decided, as for the whole plan; only what is to be
+/// applied was left out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Narrowed {
+    /// The options by which it was asked for, as they are written.
+    pub by: Vec<String>,
+    /// How many clusters are left.
+    pub clusters: usize,
+    /// How many changes were left out.
+    pub changes: usize,
+    /// How many findings about other clusters are not told.
+    pub findings: usize,
+    /// The clusters whose changes were left out: they are not done with when the plan is applied.
+    pub unfinished: BTreeSet<ClusterUid>,
 }
 
 /// How much of a site was seen.
@@ -89,6 +109,8 @@ pub struct Change {
     pub name: ClusterName,
     /// Where: for a copy, the site that receives it.
     pub site: SiteName,
+    /// The cluster's policy: what is planned alike is told together.
+    pub policy: PolicyName,
     /// What will be done.
     pub action: Action,
     /// What brought it about.

@@ -78,6 +78,7 @@ impl Outcome {
             cluster: cluster.uid.clone(),
             name: cluster.name.clone(),
             site: site.clone(),
+            policy: cluster.policy.clone(),
             action,
             cause: Cause::Due,
             reason,

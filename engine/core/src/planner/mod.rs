@@ -140,6 +140,7 @@ impl<'a> Fleet<'a> {
                 provenance: observed.provenance,
                 baseline: baseline.map(|baseline| baseline.origin.documents.clone()),
                 clusters: desired.clusters.len(),
+                narrowed: None,
             },
             changes: total.changes,
             waiting: total.waiting,

@@ -207,6 +207,7 @@ fn expire(cluster: &backstay_core::model::Cluster, point: &RecoveryPoint<'_>) ->
         cluster: cluster.uid.clone(),
         name: cluster.name.clone(),
         site: cluster.site.clone(),
+        policy: cluster.policy.clone(),
         action: Action::Expire(MarkPoint {
             point: point.key,
             cut: point.cut,

@@ -179,6 +179,7 @@ impl Sites {
             cluster: cluster.uid.clone(),
             name: cluster.name.clone(),
             site: site(name),
+            policy: cluster.policy.clone(),
             action,
             cause: Cause::Due,
             reason,
