@@ -6,7 +6,6 @@ use crate::host::Host;
 use crate::screen::Screen;
 use crate::session;
 use crate::watched::Watched;
-use anyhow::Context as _;
 use backstay_core::document::ignores::{DEFAULT_FILE, read_rules};
 use backstay_core::drift::{Class, Drift, Rule, drift};
 use backstay_report::{drift_junit, drift_md, drift_sarif, drift_text};
@@ -69,7 +68,7 @@ fn read(named: Option<&Path>, root: &Path, screen: &Screen) -> anyhow::Result<Ru
         Ok(_) => std::fs::read(&place),
         Err(error) => Err(error),
     };
-    let bytes = bytes.with_context(|| format!("could not read the rules in {}", place.display()))?;
+    let bytes = bytes.map_err(|error| anyhow::anyhow!("could not read the rules in {}: {error}", place.display()))?;
     let (rules, diagnostics) = read_rules(&path.to_string_lossy().replace('\\', "/"), &bytes);
     screen.diagnostics(&diagnostics);
     Ok(Rules { rules, are_wrong: diagnostics.has_errors() })
