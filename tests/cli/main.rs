@@ -3,6 +3,7 @@
 
 mod bugs_of_others;
 mod codes;
+mod drift;
 mod grammar;
 mod history;
 mod json;

@@ -7,6 +7,7 @@ mod host;
 mod progress;
 mod screen;
 mod session;
+mod watched;
 
 pub use backstay_runtime::seams::{Clock, Entropy, StoreError};
 pub use backstay_runtime::sites::Registry;
@@ -61,6 +62,7 @@ async fn dispatch(arguments: &Arguments, host: &Host, screen: &Screen) -> anyhow
         Command::Apply(options) => commands::apply::run(options, global, host, screen).await,
         Command::Status(options) => commands::status::run(options, global, host, screen).await,
         Command::Backup(options) => commands::backup::run(options, global, host, screen).await,
+        Command::Drift(options) => commands::drift::run(options, global, host, screen).await,
         Command::Hold(options) => commands::hold::run(options, global, host, screen).await,
         Command::Simulate(options) => commands::simulate::run(options, global, host, screen).await,
         Command::State(command) => commands::history::run(command, global, host, screen).await,

@@ -14,6 +14,7 @@ pub mod capabilities;
 
 pub mod diagnostic;
 pub mod document;
+pub mod drift;
 pub mod forecast;
 pub mod lsn;
 mod marks;

@@ -3,6 +3,7 @@
 //! Pure: it decides how things are told, never what they are. Nothing here knows a terminal; colour is a parameter.
 
 mod drawn;
+mod drift;
 mod fold;
 mod forecast_md;
 mod forecast_tables;
@@ -20,6 +21,7 @@ mod report;
 mod status_text;
 mod table;
 
+pub use drift::{drift_junit, drift_md, drift_sarif, drift_text};
 pub use fold::fold;
 pub use forecast_md::forecast_md;
 pub use forecast_tables::forecast_line;

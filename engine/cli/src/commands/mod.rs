@@ -2,6 +2,7 @@
 
 pub(crate) mod apply;
 pub(crate) mod backup;
+pub(crate) mod drift;
 pub(crate) mod history;
 pub(crate) mod hold;
 pub(crate) mod lease;

@@ -9,6 +9,7 @@ mod blast_radius;
 mod bugs_of_others;
 mod care;
 mod copies;
+mod drift;
 mod files;
 mod findings;
 mod forecast;
