@@ -2,6 +2,7 @@
 //!
 //! Pure: it decides how things are told, never what they are. Nothing here knows a terminal; colour is a parameter.
 
+mod base_text;
 mod drawn;
 mod fold;
 mod forecast_md;
@@ -15,6 +16,7 @@ mod plan_text;
 mod status_text;
 mod table;
 
+pub use base_text::{Caused, base_text};
 pub use fold::fold;
 pub use forecast_md::forecast_md;
 pub use forecast_tables::forecast_line;
