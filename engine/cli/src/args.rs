@@ -1,7 +1,11 @@
 //! The command line's grammar. `-flag` and `--flag` both work, as Terraform's users expect.
 
+mod tools;
+
+pub(crate) use tools::{CompletionOptions, FmtOptions, Iaas, InitOptions, ManOptions, ShellName};
+
 use backstay_core::drift::Class;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use jiff::{SignedDuration, Timestamp};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -10,11 +14,14 @@ use std::str::FromStr;
 /// Declarative reconciliation of PostgreSQL backups: a git repository says how each cluster must be recoverable, Backstay
 /// plans the difference to what exists, and applies it.
 #[derive(Debug, Parser)]
-#[command(name = "backstay", version, disable_help_subcommand = true, max_term_width = 100)]
+#[command(name = "backstay", version, disable_version_flag = true, max_term_width = 100)]
 #[command(after_help = "A flag may be written with one dash or with two: -chdir=DIR, --chdir=DIR.")]
 pub(crate) struct Arguments {
     #[command(flatten)]
     pub(crate) global: Global,
+    /// Print version
+    #[arg(short = 'v', long, short_alias = 'V', action = clap::ArgAction::Version)]
+    version: Option<bool>,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -50,8 +57,12 @@ pub(crate) struct Global {
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Make a first fleet: commented documents for an IaaS, with schemas for editors
+    Init(InitOptions),
     /// Check the documents: every error at once, each with its place and a hint
     Validate,
+    /// Give all documents one look, without a change to what they say
+    Fmt(FmtOptions),
     /// List everything that exists, and record it
     Observe(ObserveOptions),
     /// Show what would be done, and why; changes nothing
@@ -76,6 +87,11 @@ pub(crate) enum Command {
     /// Which run works on which cluster; take a lease away from a run that has ended
     #[command(subcommand)]
     Lease(LeaseCommand),
+    /// Print what makes a shell complete verbs, flags, files and clusters
+    Completion(CompletionOptions),
+    /// Write the manual pages
+    #[command(hide = true)]
+    Man(ManOptions),
     /// The version, and the providers that this build has
     Version,
 }
@@ -101,6 +117,12 @@ pub(crate) struct PlanOptions {
     /// Plan over a recorded inventory; such a plan is never applied
     #[arg(long, value_name = "FILE")]
     pub(crate) inventory: Option<PathBuf>,
+    /// Plan the documents of a commit instead of the work tree's: a branch, a tag, an id, HEAD~2, or COMMIT:DIR
+    #[arg(id = "ref", long, value_name = "GITREF")]
+    pub(crate) git_ref: Option<String>,
+    /// Show only what the documents cause, compared with those of this commit
+    #[arg(long, value_name = "GITREF")]
+    pub(crate) base: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -313,19 +335,28 @@ pub(crate) struct Told {
 
 /// Parses, after giving every `-flag` its second dash.
 pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Arguments, Told> {
+    Arguments::try_parse_from(doubled(arguments))
+        .map_err(|error| Told { text: error.render().to_string(), is_error: error.use_stderr() })
+}
+
+/// The grammar itself, for who completes or describes it.
+pub(crate) fn grammar() -> clap::Command {
+    Arguments::command()
+}
+
+/// Gives every `-flag` its second dash; the program's name comes first, and what stands after `--` stays.
+pub(crate) fn doubled(arguments: impl IntoIterator<Item = OsString>) -> impl Iterator<Item = OsString> {
     let mut is_literal = false;
-    let doubled = arguments.into_iter().enumerate().map(|(i, argument)| {
+    arguments.into_iter().enumerate().map(move |(i, argument)| {
         is_literal |= argument == "--";
         match argument.to_str() {
             Some(text) if i > 0 && !is_literal && has_one_dash(text) => OsString::from(format!("-{text}")),
             Some(_) | None => argument,
         }
-    });
-    Arguments::try_parse_from(doubled)
-        .map_err(|error| Told { text: error.render().to_string(), is_error: error.use_stderr() })
+    })
 }
 
-fn has_one_dash(text: &str) -> bool {
+pub(crate) fn has_one_dash(text: &str) -> bool {
     let mut bytes = text.bytes();
     bytes.next() == Some(b'-') && bytes.next().is_some_and(|b| b.is_ascii_alphabetic()) && text.len() > 2
 }

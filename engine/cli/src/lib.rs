@@ -2,9 +2,14 @@
 
 mod args;
 mod commands;
+mod complete;
+mod differences;
 mod exit;
+mod format;
 mod host;
+mod init;
 mod progress;
+mod reference;
 mod screen;
 mod session;
 mod watched;
@@ -24,6 +29,9 @@ use std::ffi::OsString;
 /// `arguments` include the program's name. Everything that reaches outside comes in through `host` and `io`, so that tests
 /// run the real command line in one process and in made-up time.
 pub async fn run(arguments: impl IntoIterator<Item = OsString>, host: &Host, io: Io) -> u8 {
+    if let Some(shell) = host.environment.get(complete::VARIABLE) {
+        return complete::answer(shell, arguments, host, io);
+    }
     let arguments = match args::parse(arguments) {
         Ok(arguments) => arguments,
         Err(told) => {
@@ -55,7 +63,9 @@ pub async fn run(arguments: impl IntoIterator<Item = OsString>, host: &Host, io:
 async fn dispatch(arguments: &Arguments, host: &Host, screen: &Screen) -> anyhow::Result<Codes> {
     let global = &arguments.global;
     match &arguments.command {
+        Command::Init(options) => commands::init::run(options, global, host, screen),
         Command::Validate => commands::validate::run(global, host, screen),
+        Command::Fmt(options) => commands::fmt::run(options, global, host, screen),
         Command::Observe(options) => commands::observe::run(options, global, host, screen).await,
         Command::Plan(options) => commands::plan::run(options, global, host, screen).await,
         Command::Show(options) => commands::show::run(options, global, host, screen),
@@ -67,6 +77,8 @@ async fn dispatch(arguments: &Arguments, host: &Host, screen: &Screen) -> anyhow
         Command::Simulate(options) => commands::simulate::run(options, global, host, screen).await,
         Command::State(command) => commands::history::run(command, global, host, screen).await,
         Command::Lease(command) => commands::lease::run(command, global, host, screen).await,
+        Command::Completion(options) => commands::completion::run(options, screen),
+        Command::Man(options) => commands::man::run(options, global, host, screen),
         Command::Version => Ok(commands::version::run(host, screen)),
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Pure: it decides how things are told, never what they are. Nothing here knows a terminal; colour is a parameter.
 
+mod base_text;
 mod drawn;
 mod drift;
 mod fold;
@@ -21,6 +22,7 @@ mod report;
 mod status_text;
 mod table;
 
+pub use base_text::{Caused, base_text};
 pub use drift::{drift_junit, drift_md, drift_sarif, drift_text};
 pub use fold::fold;
 pub use forecast_md::forecast_md;

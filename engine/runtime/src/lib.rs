@@ -11,6 +11,7 @@ pub mod calls;
 pub mod events;
 mod execute;
 pub mod file_store;
+pub mod git;
 pub mod history;
 pub mod holds;
 pub mod journal;

@@ -8,6 +8,7 @@ mod clouds;
 mod documents;
 mod engine;
 mod fresh;
+mod git;
 mod half_made;
 mod holds;
 mod journal;
