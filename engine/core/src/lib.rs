@@ -33,6 +33,7 @@ pub mod seal;
 mod share;
 mod snapshots;
 pub mod tags;
+mod text;
 pub mod time;
 pub mod tombstone;
 pub mod verify;
