@@ -99,12 +99,15 @@ fn row(clusters: usize, points: usize, runs: usize) -> String {
     });
     let as_of: Timestamp = "2026-11-23T12:34:56Z".parse().unwrap();
     let mut observed = observe(&desired, points, as_of);
+    eprintln!("after observe {}", rss());
     let started = Instant::now();
     // The seals are checked here, and a plan for a look at what is beyond retention.
     let first = planner::plan_with(&Threads, &desired, &observed, Some(&desired), as_of);
     let checking = started.elapsed().as_secs_f64();
+    eprintln!("after first plan {}", rss());
     mark(&mut observed, &first, as_of);
     drop(first);
+    eprintln!("after mark {} tombstones {}", rss(), observed.records.complete().unwrap().sightings.len());
     // Orphans: declared no more, and everything of them is still there.
     let mut declared = desired;
     let gone: Vec<ClusterUid> = declared.clusters.keys().step_by(50).cloned().collect();
@@ -115,6 +118,7 @@ fn row(clusters: usize, points: usize, runs: usize) -> String {
     let changes = warm.changes.len();
     // Whoever makes it faster must not change it.
     eprintln!("{clusters} clusters, the plan's digest: {}", canonical::digest(&warm));
+    eprintln!("after warm plan {} waiting {} findings {}", rss(), warm.waiting.len(), warm.findings.len());
     verify_with(&Threads, warm, &declared, &observed).unwrap_or_else(|violations| panic!("{violations}"));
     // Peak memory from here on: that of the input, and what a plan adds.
     std::fs::write("/proc/self/clear_refs", "5").unwrap();
@@ -164,6 +168,11 @@ fn cpu_seconds() -> f64 {
     let (_, after_the_name) = stat.rsplit_once(')').unwrap();
     // The 14th and 15th field are user and system time, in hundredths of a second on every Linux that we know.
     after_the_name.split_whitespace().skip(11).take(2).map(|ticks| ticks.parse::<f64>().unwrap() / 100.0).sum()
+}
+
+fn rss() -> String {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    status.lines().filter(|line| line.starts_with("VmRSS") || line.starts_with("VmHWM")).collect()
 }
 
 fn peak_mib() -> usize {

@@ -35,6 +35,7 @@ pub mod seal;
 mod share;
 mod snapshots;
 pub mod tags;
+mod text;
 pub mod time;
 pub mod tombstone;
 pub mod verify;

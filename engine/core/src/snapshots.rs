@@ -9,8 +9,7 @@ use crate::model::ProviderKind;
 use crate::name::{AccountId, ClusterUid, DiskId, SnapshotId, SystemId};
 use crate::observed::{Readiness, SiteInventory, Snapshot};
 use crate::seal::{Keyring, NotOurs, OwnedSnapshot, Place};
-use crate::tags::{self, Ours, PartName, PointClass, PointKey};
-use crate::time::parse_stamp;
+use crate::tags::{self, Ours, PartName, PointClass, PointKey, Value};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -345,10 +344,10 @@ impl Found {
     /// What a snapshot says that is of an attempt, and ours or without a seal; `None` for strangers.
     fn read(place: u32, snapshot: &Snapshot, place_of_seals: &Place<'_>, keyring: &Keyring) -> Option<Self> {
         let ours = snapshot.tags.ours();
-        let key = PointKey::of_slot(ours.get(tags::POINT)?, ours.get(tags::SLOT)?)?;
-        let class = ours.get(tags::CLASS).and_then(PointClass::parse)?;
+        let key = ours.get(tags::POINT)?.point_of(ours.get(tags::SLOT)?)?;
+        let class = ours.get(tags::CLASS)?.class()?;
         let name = match OwnedSnapshot::check_tags(place_of_seals, snapshot, &ours, keyring) {
-            Ok(_) => Some(ours.get(tags::PART)?.parse().ok()?),
+            Ok(_) => Some(ours.get(tags::PART)?.part()?),
             Err(NotOurs::Unsealed) => None,
             Err(NotOurs::UnknownKey(_) | NotOurs::Forged) => return None,
         };
@@ -365,7 +364,7 @@ impl Found {
             },
             is_held: ours.get(tags::HOLD).is_some(),
             is_marked: ours.get(tags::EXPIRE).is_some(),
-            marked: ours.get(tags::EXPIRE).and_then(parse_stamp),
+            marked: ours.get(tags::EXPIRE).and_then(Value::instant),
         };
         Some(Self { key, class, facts: facts_of(&ours), row })
     }
@@ -373,12 +372,12 @@ impl Found {
 
 fn facts_of(ours: &Ours<'_>) -> Option<Facts> {
     let system = match ours.get(tags::SYSTEM) {
-        Some(text) => Some(text.parse().ok()?),
+        Some(value) => Some(value.system()?),
         None => None,
     };
     let wal = match ours.get(tags::WAL) {
-        Some(text) => Some(tags::parse_wal_tag(text)?),
+        Some(value) => Some(value.wal()?),
         None => None,
     };
-    Some(Facts { cut: parse_stamp(ours.get(tags::CUT)?)?, system, wal })
+    Some(Facts { cut: ours.get(tags::CUT)?.instant()?, system, wal })
 }
