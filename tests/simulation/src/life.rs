@@ -1,6 +1,7 @@
 //! One life of one fleet: time passes, things go wrong, Backstay runs.
 
 use crate::chance::Chance;
+use crate::doubles::Doubles;
 use crate::house::House;
 use crate::judge::{Memory, Round};
 use crate::refine::Announced;
@@ -64,8 +65,7 @@ pub(crate) struct Story<'a> {
     memory: Memory,
     said: Vec<String>,
     runs: usize,
-    /// The slots that had two points: by site, cluster, slot and system.
-    doubles: BTreeSet<(usize, String, String, String)>,
+    doubles: Doubles,
 }
 
 /// Lives a seed, and gives what it left.
@@ -92,7 +92,7 @@ pub fn live(seed: u64, trial: &Trial) -> Life {
         memory: Memory::default(),
         said: Vec::new(),
         runs: 0,
-        doubles: BTreeSet::new(),
+        doubles: Doubles::default(),
     };
     for site in &story.town.sites {
         story.tally.count(format!("a site of {}", site.profile));
@@ -240,6 +240,8 @@ impl Story<'_> {
     fn judge(&mut self, before: &[World], ran: &[Option<Ran>], names: &[String], plans: Vec<Option<Plan>>) {
         let unfenced = self.house.wires.take_unfenced();
         assert!(unfenced.is_empty(), "19: {}", unfenced.join("\n"));
+        let unread = self.house.wires.take_stale();
+        assert!(unread.is_empty(), "6, 10: {}", unread.join("\n"));
         self.tally.add(&self.house.wires.take_tally());
         if !self.trial.is_rough() {
             let stopped = ran.iter().flatten().find_map(|ran| ran.stopped.as_ref());
@@ -265,33 +267,9 @@ impl Story<'_> {
                 announced.judge(&self.town.sites[site].name, deed);
             }
         }
-        // Where one run could read a site, another one that could not did nothing there.
-        let unread_by =
-            |ran: &Option<Ran>| ran.as_ref().map(|ran| ran.unread.iter().map(ToString::to_string).collect());
-        let unread: BTreeSet<String> = match ran {
-            [one] => unread_by(one).unwrap_or_default(),
-            _ => BTreeSet::new(),
-        };
-        Round { town: &self.town, before, after: &self.worlds, unread: &unread }.judge(&deeds, &mut self.memory);
-        self.count_doubles();
-    }
-
-    /// Counts each slot that has two points, once.
-    fn count_doubles(&mut self) {
-        for (site, world) in self.worlds.iter().enumerate() {
-            for cluster in &self.town.clusters {
-                let uid = cluster.uid();
-                let mut slots = BTreeSet::new();
-                for point in
-                    world.points(&uid, world.now).into_iter().filter(|point| !point.is_marked && !point.is_held)
-                {
-                    let slot = (site, uid.clone(), point.slot, point.system);
-                    if !slots.insert(slot.clone()) && self.doubles.insert(slot) {
-                        self.tally.count("a point twice");
-                    }
-                }
-            }
-        }
+        let views = self.house.wires.take_views();
+        Round { town: &self.town, before, after: &self.worlds, views: &views }.judge(&deeds, &mut self.memory);
+        self.doubles.judge(&self.town, &self.worlds, ran, &mut self.tally);
     }
 
     /// What the last run said, with whose life it is, what went wrong and what lies where.

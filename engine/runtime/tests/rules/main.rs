@@ -7,6 +7,7 @@ mod calls;
 mod clouds;
 mod documents;
 mod engine;
+mod forget;
 mod fresh;
 mod half_made;
 mod holds;
