@@ -143,7 +143,7 @@ fn stale_copy(
     there.find_map(|point| match point.state {
         PointState::Restorable => Some(format!("point {} was copied since", point.key)),
         PointState::InProgress => Some(format!("point {} is being copied", point.key)),
-        PointState::Failed { .. } | PointState::Incomplete { .. } => None,
+        PointState::Failed { .. } | PointState::Incomplete { .. } | PointState::Double => None,
     })
 }
 
@@ -162,7 +162,8 @@ fn stale_create(change: &Change, create: &CreatePoint, now: &Now<'_>) -> Option<
             PointState::Restorable
             | PointState::InProgress
             | PointState::Failed { .. }
-            | PointState::Incomplete { .. } => {}
+            | PointState::Incomplete { .. }
+            | PointState::Double => {}
         }
     }
     if shelf.attempts.contains(&create.point) {

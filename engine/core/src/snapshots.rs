@@ -9,7 +9,7 @@ use crate::model::ProviderKind;
 use crate::name::{AccountId, ClusterUid, DiskId, SnapshotId, SystemId};
 use crate::observed::{Readiness, SiteInventory, Snapshot};
 use crate::seal::{Keyring, NotOurs, OwnedSnapshot, Place};
-use crate::tags::{self, Ours, PartName, PointClass, PointKey, Value};
+use crate::tags::{self, Ours, PartName, PartRole, PointClass, PointKey, Value};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -161,12 +161,17 @@ pub(crate) struct Facts {
 pub(crate) struct Attempt<'a> {
     pub(crate) key: PointKey,
     pub(crate) class: PointClass,
-    /// Those that are genuine come first, in the order of their parts.
+    /// Parts come first, in their order; then what was sealed as left over, and last what carries no seal.
     pub(crate) rows: &'a [Row],
     facts: &'a [Facts],
 }
 
 impl<'a> Attempt<'a> {
+    /// Some of its snapshots.
+    pub(crate) fn only(self, rows: &'a [Row]) -> Self {
+        Self { rows, ..self }
+    }
+
     /// What a snapshot of it says of the cut; `None` where that cannot be read.
     pub(crate) fn facts(&self, row: &Row) -> Option<&'a Facts> {
         self.facts.get(index(row.facts))
@@ -304,9 +309,11 @@ impl Said {
         strangers.sort_by_key(|place| &list[index(*place)].id);
         let order = |one: &Found| {
             let part = one.row.name.as_ref().map(|name| (name.index, name.role, name.of));
-            (one.key, one.class, part.is_none(), part)
+            let is_left = one.row.name.as_ref().is_some_and(|name| name.role == PartRole::Unfinished);
+            (one.key, one.class, part.is_none(), is_left, part)
         };
-        found.sort_by(|a, b| order(a).cmp(&order(b)).then_with(|| a.row.of(list).id.cmp(&b.row.of(list).id)));
+        let age = |one: &Found| (one.row.created, &list[index(one.row.place)].id);
+        found.sort_by(|a, b| order(a).cmp(&order(b)).then_with(|| age(a).cmp(&age(b))));
         let mut said = Self { strangers: strangers.into(), ..Self::default() };
         let (mut attempts, mut facts): (Vec<Named>, Vec<Facts>) = (Vec::new(), Vec::new());
         let mut rows = Vec::with_capacity(found.len());

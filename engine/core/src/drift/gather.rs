@@ -306,9 +306,11 @@ fn damage(point: &RecoveryPoint<'_>) -> Option<&'static str> {
     let is_leftover = point.parts.iter().any(|part| part.name.role == PartRole::Unfinished);
     match point.state {
         PointState::Incomplete { because } if is_whole && !is_leftover => Some(because),
-        PointState::Incomplete { .. } | PointState::Restorable | PointState::InProgress | PointState::Failed { .. } => {
-            None
-        }
+        PointState::Incomplete { .. }
+        | PointState::Double
+        | PointState::Restorable
+        | PointState::InProgress
+        | PointState::Failed { .. } => None,
     }
 }
 

@@ -241,7 +241,7 @@ impl View {
 fn is_unfinished(point: &RecoveryPoint<'_>) -> bool {
     match point.state {
         PointState::Restorable | PointState::InProgress => false,
-        PointState::Failed { .. } | PointState::Incomplete { .. } => true,
+        PointState::Failed { .. } | PointState::Incomplete { .. } | PointState::Double => true,
     }
 }
 

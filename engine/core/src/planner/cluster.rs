@@ -246,7 +246,7 @@ fn back_off(subject: &Subject<'_>, home: Seen<'_>, slot: Timestamp, as_of: Times
     // What a run that was cut short has left is no failure of the site: the next run goes on at once.
     let has_failed = |point: &&RecoveryPoint<'_>| match point.state {
         PointState::Failed { .. } => point.key.slot == slot,
-        PointState::Incomplete { .. } | PointState::Restorable | PointState::InProgress => false,
+        PointState::Incomplete { .. } | PointState::Double | PointState::Restorable | PointState::InProgress => false,
     };
     let failed = home.points().iter().filter(has_failed);
     let made: Vec<Timestamp> =
@@ -287,7 +287,7 @@ fn report_state(subject: &Subject<'_>, places: &Places<'_>, home: Seen<'_>, as_o
         .filter(|point| match &point.state {
             PointState::Restorable | PointState::InProgress => false,
             PointState::Failed { .. } => true,
-            PointState::Incomplete { .. } => true,
+            PointState::Incomplete { .. } | PointState::Double => true,
         })
         .map(|point| point.parts.len() + point.unsealed.len())
         .sum();
