@@ -6,7 +6,7 @@ use crate::lsn::WalRange;
 use crate::name::{ClusterUid, SnapshotId, SystemId};
 use crate::observed::{Readiness, SiteInventory, Snapshot};
 use crate::seal::{Keyring, NotOurs, OwnedSnapshot, Place};
-use crate::snapshots::{Attempt, Facts, Progress, Reading, index};
+use crate::snapshots::{Attempt, Facts, Progress, Reading, Row, index};
 use crate::tags::{self, PartName, PartRole, PointClass, PointKey};
 use jiff::Timestamp;
 use std::cmp::Reverse;
@@ -46,10 +46,8 @@ pub struct Part<'a> {
     pub name: PartName,
     /// The snapshot.
     pub snapshot: OwnedSnapshot<'a>,
-    /// By what its id is found fast.
-    pub(crate) print: u64,
-    /// When it was marked, by its tag.
-    pub(crate) marked: Option<Timestamp>,
+    /// What its tags say.
+    pub(crate) row: &'a Row,
 }
 
 /// The volume snapshots of one attempt at one site.
@@ -215,14 +213,9 @@ fn assemble<'a>(attempt: Attempt<'a>, list: &'a [Snapshot]) -> RecoveryPoint<'a>
         None => PointState::Incomplete { because: "it was never sealed" },
     };
     let created = || rows.iter().map(|row| row.created);
-    let parts = sealed.iter().filter_map(|row| {
-        Some(Part {
-            name: row.name.clone()?,
-            snapshot: OwnedSnapshot::known(row, list)?,
-            print: row.print,
-            marked: row.marked,
-        })
-    });
+    let parts = sealed
+        .iter()
+        .filter_map(|row| Some(Part { name: row.name.clone()?, snapshot: OwnedSnapshot::known(row, list)?, row }));
     RecoveryPoint {
         key,
         class,
