@@ -1,5 +1,6 @@
 //! The command line's grammar. `-flag` and `--flag` both work, as Terraform's users expect.
 
+use crate::selectors::{Selectors, Views};
 use clap::{Args, Parser, Subcommand};
 use jiff::{SignedDuration, Timestamp};
 use std::ffi::OsString;
@@ -9,7 +10,7 @@ use std::str::FromStr;
 /// Declarative reconciliation of PostgreSQL backups: a git repository says how each cluster must be recoverable, Backstay
 /// plans the difference to what exists, and applies it.
 #[derive(Debug, Parser)]
-#[command(name = "backstay", version, disable_help_subcommand = true, max_term_width = 100)]
+#[command(name = "backstay", version, disable_help_subcommand = true, max_term_width = 100, args_override_self = true)]
 #[command(after_help = "A flag may be written with one dash or with two: -chdir=DIR, --chdir=DIR.")]
 pub(crate) struct Arguments {
     #[command(flatten)]
@@ -28,6 +29,9 @@ pub(crate) struct Global {
     /// Machine-readable output: one JSON object a line while running
     #[arg(long, global = true)]
     pub(crate) json: bool,
+    /// Write the same into a file, and leave standard output to people
+    #[arg(long, global = true, value_name = "FILE", conflicts_with = "json")]
+    pub(crate) json_into: Option<PathBuf>,
     /// No colours, even on a terminal
     #[arg(long, global = true)]
     pub(crate) no_color: bool,
@@ -96,6 +100,10 @@ pub(crate) struct PlanOptions {
     /// Plan over a recorded inventory; such a plan is never applied
     #[arg(long, value_name = "FILE")]
     pub(crate) inventory: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) selectors: Selectors,
+    #[command(flatten)]
+    pub(crate) views: Views,
 }
 
 #[derive(Debug, Args)]
@@ -103,12 +111,14 @@ pub(crate) struct ShowOptions {
     /// The plan file
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) views: Views,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct ApplyOptions {
     /// A plan file: it is applied without asking
-    #[arg(value_name = "FILE")]
+    #[arg(value_name = "FILE", conflicts_with = "selectors")]
     pub(crate) file: Option<PathBuf>,
     /// Do not ask
     #[arg(long)]
@@ -122,6 +132,11 @@ pub(crate) struct ApplyOptions {
     /// Plan for this instant; only sites with a virtual clock can be applied for another than now
     #[arg(long, value_name = "INSTANT", conflicts_with = "file")]
     pub(crate) as_of: Option<AsOf>,
+    /// Apply the file only if this is its digest, which somebody approved; else exit 5
+    #[arg(long, value_name = "SHA256", requires = "file")]
+    pub(crate) approved_digest: Option<String>,
+    #[command(flatten)]
+    pub(crate) selectors: Selectors,
 }
 
 #[derive(Debug, Args)]
