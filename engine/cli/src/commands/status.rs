@@ -35,9 +35,8 @@ pub(crate) async fn run(
             let Some(status) = found else {
                 anyhow::bail!("there is no cluster `{wanted}`; `backstay status` lists all");
             };
-            if screen.is_json {
-                screen.json("info", "status", wanted, json!({ "as_of": as_of, "cluster": status }));
-            } else {
+            screen.json("info", "status", wanted, json!({ "as_of": as_of, "cluster": status }));
+            if !screen.is_json {
                 screen.out(&cluster_text(status, as_of, screen.out_paint));
             }
         }
@@ -51,9 +50,10 @@ pub(crate) async fn run(
 /// The fleet at a glance.
 pub(crate) fn tell_fleet(session: &Session, observed: &Observed, as_of: Timestamp, most: usize, screen: &Screen) {
     let all = survey(&session.desired, observed, as_of);
-    if screen.is_json {
+    if screen.wants_json() {
         screen.json("info", "status", &session.desired.fleet.name, json!({ "as_of": as_of, "clusters": all }));
-    } else {
+    }
+    if !screen.is_json {
         screen.out(&status_text(&session.desired.fleet.name, &all, as_of, most, screen.out_paint));
     }
 }
