@@ -12,8 +12,8 @@ const ENVIRONMENT: [(&str, &str); 6] = [
     ("NO_COLOR", "no colours, whatever its value"),
     ("TERM", "`dumb`: no colours and no bars"),
     ("USER", "who holds a point (`hold`)"),
-    ("AWS_…", "where a state store on S3 is, and by which credentials: docs/state.md"),
-    ("AZURE_…", "where a state store on Azure is, and by which credentials: docs/state.md"),
+    ("AWS_*", "where a state store on S3 is, and by which credentials: docs/state.md"),
+    ("AZURE_*", "where a state store on Azure is, and by which credentials: docs/state.md"),
     ("BACKSTAY_COMPLETE", "set by the scripts of `completion` alone: the arguments are a line to be completed"),
 ];
 

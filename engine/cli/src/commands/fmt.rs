@@ -132,10 +132,14 @@ impl Run<'_> {
 fn syntax(name: &str, text: &str, unreadable: &Unreadable) -> Diagnostic {
     let Unreadable { message, line, column } = unreadable;
     let told = Diagnostic::error("syntax", format!("this is not YAML that can be read: {message}"));
+    // The end of a text is behind its last line.
+    let last = text.lines().count();
+    let (line, column) = if *line > last { (last, usize::MAX) } else { (*line, *column) };
     let Some(source) = line.checked_sub(1).and_then(|line| text.lines().nth(line)) else {
         return told.at(Place::file(name));
     };
+    let column = column.min(source.chars().count() + 1);
     let (source_line, marker, length) = source_line(source, column.saturating_sub(1), 1);
-    told.at(Place { line: *line, column: *column, source_line, marker, length, ..Place::file(name) })
+    told.at(Place { line, column, source_line, marker, length, ..Place::file(name) })
         .hint("this file stays as it is until that is repaired; `backstay validate` tells more")
 }

@@ -152,8 +152,8 @@ fn a_name_that_stands_for_nothing_is_told_with_what_was_meant() {
 #[test]
 fn a_short_id_of_several_objects_is_told_to_be_ambiguous() {
     let repo = Repo::with_two_commits();
-    // Objects until two share their first four digits: 400 are as good as sure to.
-    for i in 0..400 {
+    // Objects until two share their first four digits: 1,200 are as good as sure to.
+    for i in 0..1_200 {
         write(&repo.path, &format!("other/{i}"), &i.to_string());
     }
     repo.commit("many");
