@@ -53,7 +53,7 @@ const CORE: &[&str] = &[
 ];
 
 /// All that report stands on directly.
-const REPORT: &[&str] = &["backstay-core", "jiff", "serde", "serde_json"];
+const REPORT: &[&str] = &["backstay-core", "jiff", "serde", "serde_json", "unicode-width"];
 
 /// Crates whose business is the disk, the network, a process, a thread pool or a database.
 const WITH_EFFECTS: &[&str] = &[

@@ -4,6 +4,7 @@
 mod bugs_of_others;
 mod codes;
 mod completion;
+mod drift;
 mod fmt;
 mod git;
 mod grammar;

@@ -4,6 +4,7 @@ mod tools;
 
 pub(crate) use tools::{CompletionOptions, FmtOptions, Iaas, InitOptions, ManOptions, ShellName};
 
+use backstay_core::drift::Class;
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use jiff::{SignedDuration, Timestamp};
 use std::ffi::OsString;
@@ -72,6 +73,10 @@ pub(crate) enum Command {
     Apply(ApplyOptions),
     /// The backup status of the fleet, or of one cluster with its timeline
     Status(StatusOptions),
+    /// Make a point of one cluster at once, beside what its schedule brings
+    Backup(BackupOptions),
+    /// How the world differs from what is declared; nothing can be changed by it
+    Drift(DriftOptions),
     /// Keep a point whatever its policy says, or let it go again
     Hold(HoldOptions),
     /// What will be made, kept, stored and paid until an instant; changes nothing
@@ -153,6 +158,28 @@ pub(crate) struct StatusOptions {
     pub(crate) cluster: Option<String>,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct DriftOptions {
+    /// Only these classes: missing, late, changed, unmanaged, orphan, unlocked
+    #[arg(long, value_name = "CLASS,…", value_delimiter = ',')]
+    pub(crate) class: Vec<Class>,
+    /// Rules that ignore drift, each with an owner, a reason and an end; drift-ignore.yaml when it is there
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ignore_file: Option<PathBuf>,
+    /// Only what began since then: a length of time before now as 2d, or an instant (RFC 3339)
+    #[arg(long, value_name = "WHEN")]
+    pub(crate) since: Option<Since>,
+    /// Markdown, for an issue or a comment
+    #[arg(long, group = "form", conflicts_with = "json")]
+    pub(crate) md: bool,
+    /// SARIF 2.1.0, which code hosts show beside the documents
+    #[arg(long, group = "form", conflicts_with = "json")]
+    pub(crate) sarif: bool,
+    /// JUnit XML, one test case a cluster
+    #[arg(long, group = "form", conflicts_with = "json")]
+    pub(crate) junit: bool,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum StateCommand {
     /// All runs, or one run: which changes it began, how each ended, and which calls have no answer
@@ -179,6 +206,16 @@ pub(crate) struct BreakOptions {
     /// Do not ask
     #[arg(long)]
     pub(crate) auto_approve: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BackupOptions {
+    /// The cluster, by name or uid
+    #[arg(value_name = "CLUSTER")]
+    pub(crate) cluster: String,
+    /// What for, for whoever finds it
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -241,6 +278,25 @@ impl FromStr for Until {
         after
             .or_else(|_| text.parse().map(Self::At))
             .map_err(|_| "write a length of time from now as 30d, or an instant as 2026-12-24T00:00:00Z".to_owned())
+    }
+}
+
+/// An instant, or a length of time before now.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Since {
+    /// RFC 3339.
+    At(Timestamp),
+    /// `2d`.
+    Before(backstay_core::time::Duration),
+}
+
+impl FromStr for Since {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let before = text.parse().map(Self::Before);
+        before
+            .or_else(|_| text.parse().map(Self::At))
+            .map_err(|_| "write a length of time before now as 2d, or an instant as 2026-11-23T00:00:00Z".to_owned())
     }
 }
 

@@ -12,6 +12,7 @@ mod progress;
 mod reference;
 mod screen;
 mod session;
+mod watched;
 
 pub use backstay_runtime::seams::{Clock, Entropy, StoreError};
 pub use backstay_runtime::sites::Registry;
@@ -45,7 +46,8 @@ pub async fn run(arguments: impl IntoIterator<Item = OsString>, host: &Host, io:
         }
     };
     log_to_stderr(arguments.global.log.as_deref());
-    let is_one_document = matches!(arguments.command, Command::Show(_) | Command::Version);
+    let is_one_document =
+        matches!(arguments.command, Command::Show(_) | Command::Version | Command::Completion(_) | Command::Man(_));
     let screen = Screen::new(io, &arguments.global, is_one_document, host);
     let mut codes = match dispatch(&arguments, host, &screen).await {
         Ok(codes) => codes,
@@ -70,6 +72,8 @@ async fn dispatch(arguments: &Arguments, host: &Host, screen: &Screen) -> anyhow
         Command::Show(options) => commands::show::run(options, global, host, screen),
         Command::Apply(options) => commands::apply::run(options, global, host, screen).await,
         Command::Status(options) => commands::status::run(options, global, host, screen).await,
+        Command::Backup(options) => commands::backup::run(options, global, host, screen).await,
+        Command::Drift(options) => commands::drift::run(options, global, host, screen).await,
         Command::Hold(options) => commands::hold::run(options, global, host, screen).await,
         Command::Simulate(options) => commands::simulate::run(options, global, host, screen).await,
         Command::State(command) => commands::history::run(command, global, host, screen).await,

@@ -4,7 +4,7 @@ use crate::args::Global;
 use crate::exit::Codes;
 use crate::host::{Host, Io};
 use backstay_core::diagnostic::{Diagnostics, Severity};
-use backstay_report::{Paint, fold};
+use backstay_report::{Paint, View, fold};
 use backstay_runtime::seams::Clock;
 use serde_json::{Value, json};
 use std::io::{BufRead, Write};
@@ -91,11 +91,23 @@ impl Screen {
         self.streams.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// How a plan is shown here.
+    pub(crate) fn view(&self, full: bool) -> View {
+        View { paint: self.out_paint, width: self.streams().width, full }
+    }
+
     /// Writes a result.
     pub(crate) fn out(&self, text: &str) {
         let mut streams = self.streams();
         let folded = streams.width.map(|width| fold(text, width));
         let written = streams.out.write_all(folded.as_deref().unwrap_or(text).as_bytes());
+        streams.note(written);
+    }
+
+    /// Writes a result that another tool reads whole: no line of it is broken, however narrow the terminal is.
+    pub(crate) fn out_whole(&self, text: &str) {
+        let mut streams = self.streams();
+        let written = streams.out.write_all(text.as_bytes());
         streams.note(written);
     }
 

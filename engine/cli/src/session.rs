@@ -161,15 +161,9 @@ impl Session {
         global: &Global,
         host: &Host,
     ) -> anyhow::Result<Self> {
-        // What sites keep on this host lies beside the fleet, wherever the state is.
-        let (store, state): (Arc<dyn StateStore>, PathBuf) = match &desired.fleet.state {
-            StateUrl::File(path) => (Arc::new(FileStore::new(root.join(path))), root.join(path)),
-            StateUrl::Objects(url) => (bucket_store::open(url, &host.environment)?, root.join(HOST_STATE)),
-        };
+        let (store, state) = store_of(&root, &desired, host)?;
         let sites = host.registry.open(&desired, Home { fleet: &root, state: &state });
-        let may_be_made =
-            desired.sites.values().all(|site| matches!(site.provider, Provider::Sim(_) | Provider::Local(_)));
-        let key_file = KeyFile { path: root.join(&desired.fleet.seal_key_file), may_be_made };
+        let key_file = key_file_of(&root, &desired);
         let parallelism = global.parallelism;
         Ok(Self { root, sources, desired, has_errors, sites, store, key_file, wider: None, parallelism })
     }
@@ -215,6 +209,20 @@ impl Session {
         let record = observed.records.complete().and_then(|records| records.baseline.as_ref());
         backstay_runtime::baseline::load(self.store.as_ref(), record, &self.desired, &self.root).await
     }
+}
+
+/// The state store, and where sites that live on this host keep things: beside the fleet, wherever the state is.
+pub(crate) fn store_of(root: &Path, desired: &Desired, host: &Host) -> anyhow::Result<(Arc<dyn StateStore>, PathBuf)> {
+    Ok(match &desired.fleet.state {
+        StateUrl::File(path) => (Arc::new(FileStore::new(root.join(path))), root.join(path)),
+        StateUrl::Objects(url) => (bucket_store::open(url, &host.environment)?, root.join(HOST_STATE)),
+    })
+}
+
+/// The file of the key that seals.
+pub(crate) fn key_file_of(root: &Path, desired: &Desired) -> KeyFile {
+    let may_be_made = desired.sites.values().all(|site| matches!(site.provider, Provider::Sim(_) | Provider::Local(_)));
+    KeyFile { path: root.join(&desired.fleet.seal_key_file), may_be_made }
 }
 
 /// The instant to plan for: the one asked for, else the virtual clock where all sites have one, else the host's.

@@ -68,6 +68,7 @@ mod tests {
                 provenance,
                 baseline: None,
                 clusters: 0,
+                narrowed: None,
             },
             changes: Vec::new(),
             waiting: Vec::new(),

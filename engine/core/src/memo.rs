@@ -22,9 +22,14 @@ impl Fingerprint {
     }
 
     /// With a text more; two texts one after the other differ from their concatenation.
-    pub(crate) fn text(mut self, text: &str) -> Self {
-        self = self.number(text.len() as u64);
-        for chunk in text.as_bytes().chunks(8) {
+    pub(crate) fn text(self, text: &str) -> Self {
+        self.bytes(text.as_bytes())
+    }
+
+    /// The same for bytes.
+    pub(crate) fn bytes(mut self, bytes: &[u8]) -> Self {
+        self = self.number(bytes.len() as u64);
+        for chunk in bytes.chunks(8) {
             let mut word = [0; 8];
             word[..chunk.len()].copy_from_slice(chunk);
             self = self.number(u64::from_le_bytes(word));

@@ -263,7 +263,7 @@ impl Snapshot {
         field(kms_key.as_ref().map(|key| key.as_str().as_bytes()));
         field(location.as_ref().map(|location| location.as_str().as_bytes()));
         field(locked_until.map(|until| until.as_nanosecond().to_le_bytes()).as_ref().map(<[u8; 16]>::as_slice));
-        for (key, value) in tags.iter() {
+        for (key, value) in tags.texts() {
             field(Some(key.as_bytes()));
             field(Some(value.as_bytes()));
         }

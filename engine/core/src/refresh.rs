@@ -86,13 +86,30 @@ pub fn refresh(mut plan: Plan, observed: &Observed) -> Refreshed {
     Refreshed { plan, skipped }
 }
 
-/// A mark may follow a point that the same plan makes, or copies to the same site. Without it the mark waits for the next plan.
+/// The places that go without a point which a plan was to make or to copy there. A mark may follow such a point: without it
+/// the mark waits for the next plan.
+#[derive(Debug, Default)]
+pub(crate) struct Without(BTreeSet<(ClusterUid, SiteName)>);
+
+impl Without {
+    /// Notes a change that is not made.
+    pub(crate) fn note(&mut self, change: &Change) {
+        if matches!(change.action, Action::Create(_) | Action::Copy(_)) {
+            self.0.insert((change.cluster.clone(), change.site.clone()));
+        }
+    }
+
+    /// Whether a change may rest on what is not made.
+    pub(crate) fn has_follower(&self, change: &Change) -> bool {
+        matches!(change.action, Action::Expire(_)) && self.0.contains(&(change.cluster.clone(), change.site.clone()))
+    }
+}
+
 fn skip_followers(plan: &mut Plan, skipped: &mut Vec<Skipped>) {
-    let makes = |skipped: &&Skipped| matches!(skipped.change.action, Action::Create(_) | Action::Copy(_));
-    let place = |change: &Change| (change.cluster.clone(), change.site.clone());
-    let without: BTreeSet<(ClusterUid, SiteName)> = skipped.iter().filter(makes).map(|s| place(&s.change)).collect();
+    let mut without = Without::default();
+    skipped.iter().for_each(|skipped| without.note(&skipped.change));
     plan.changes.retain(|change| {
-        let follows = matches!(change.action, Action::Expire(_)) && without.contains(&place(change));
+        let follows = without.has_follower(change);
         if follows {
             let because = "the plan's new point is not made".to_owned();
             skipped.push(Skipped { change: change.clone(), because });
@@ -126,7 +143,7 @@ fn stale_copy(
     there.find_map(|point| match point.state {
         PointState::Restorable => Some(format!("point {} was copied since", point.key)),
         PointState::InProgress => Some(format!("point {} is being copied", point.key)),
-        PointState::Failed { .. } | PointState::Incomplete { .. } => None,
+        PointState::Failed { .. } | PointState::Incomplete { .. } | PointState::Double => None,
     })
 }
 
@@ -134,7 +151,9 @@ fn stale_create(change: &Change, create: &CreatePoint, now: &Now<'_>) -> Option<
     let latest = retention::TOLERANCE.after(now.inventory.clock.now);
     let shelf = now.catalogue.shelf(&change.cluster);
     for point in &shelf.points {
-        let serves = matches!(point.class, PointClass::Scheduled | PointClass::OnDemand)
+        // What a person asked for is made beside all others.
+        let serves = create.class == PointClass::Scheduled
+            && matches!(point.class, PointClass::Scheduled | PointClass::OnDemand)
             && point.cut >= create.point.slot
             && point.cut <= latest;
         match point.state {
@@ -143,7 +162,8 @@ fn stale_create(change: &Change, create: &CreatePoint, now: &Now<'_>) -> Option<
             PointState::Restorable
             | PointState::InProgress
             | PointState::Failed { .. }
-            | PointState::Incomplete { .. } => {}
+            | PointState::Incomplete { .. }
+            | PointState::Double => {}
         }
     }
     if shelf.attempts.contains(&create.point) {

@@ -9,8 +9,7 @@ use crate::model::ProviderKind;
 use crate::name::{AccountId, ClusterUid, DiskId, SnapshotId, SystemId};
 use crate::observed::{Readiness, SiteInventory, Snapshot};
 use crate::seal::{Keyring, NotOurs, OwnedSnapshot, Place};
-use crate::tags::{self, Ours, PartName, PointClass, PointKey};
-use crate::time::parse_stamp;
+use crate::tags::{self, Ours, PartName, PartRole, PointClass, PointKey, Value};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -162,12 +161,17 @@ pub(crate) struct Facts {
 pub(crate) struct Attempt<'a> {
     pub(crate) key: PointKey,
     pub(crate) class: PointClass,
-    /// Those that are genuine come first, in the order of their parts.
+    /// Parts come first, in their order; then what was sealed as left over, and last what carries no seal.
     pub(crate) rows: &'a [Row],
     facts: &'a [Facts],
 }
 
 impl<'a> Attempt<'a> {
+    /// Some of its snapshots.
+    pub(crate) fn only(self, rows: &'a [Row]) -> Self {
+        Self { rows, ..self }
+    }
+
     /// What a snapshot of it says of the cut; `None` where that cannot be read.
     pub(crate) fn facts(&self, row: &Row) -> Option<&'a Facts> {
         self.facts.get(index(row.facts))
@@ -305,9 +309,11 @@ impl Said {
         strangers.sort_by_key(|place| &list[index(*place)].id);
         let order = |one: &Found| {
             let part = one.row.name.as_ref().map(|name| (name.index, name.role, name.of));
-            (one.key, one.class, part.is_none(), part)
+            let is_left = one.row.name.as_ref().is_some_and(|name| name.role == PartRole::Unfinished);
+            (one.key, one.class, part.is_none(), is_left, part)
         };
-        found.sort_by(|a, b| order(a).cmp(&order(b)).then_with(|| a.row.of(list).id.cmp(&b.row.of(list).id)));
+        let age = |one: &Found| (one.row.created, &list[index(one.row.place)].id);
+        found.sort_by(|a, b| order(a).cmp(&order(b)).then_with(|| age(a).cmp(&age(b))));
         let mut said = Self { strangers: strangers.into(), ..Self::default() };
         let (mut attempts, mut facts): (Vec<Named>, Vec<Facts>) = (Vec::new(), Vec::new());
         let mut rows = Vec::with_capacity(found.len());
@@ -345,10 +351,10 @@ impl Found {
     /// What a snapshot says that is of an attempt, and ours or without a seal; `None` for strangers.
     fn read(place: u32, snapshot: &Snapshot, place_of_seals: &Place<'_>, keyring: &Keyring) -> Option<Self> {
         let ours = snapshot.tags.ours();
-        let key = PointKey::of_slot(ours.get(tags::POINT)?, ours.get(tags::SLOT)?)?;
-        let class = ours.get(tags::CLASS).and_then(PointClass::parse)?;
+        let key = ours.get(tags::POINT)?.point_of(ours.get(tags::SLOT)?)?;
+        let class = ours.get(tags::CLASS)?.class()?;
         let name = match OwnedSnapshot::check_tags(place_of_seals, snapshot, &ours, keyring) {
-            Ok(_) => Some(ours.get(tags::PART)?.parse().ok()?),
+            Ok(_) => Some(ours.get(tags::PART)?.part()?),
             Err(NotOurs::Unsealed) => None,
             Err(NotOurs::UnknownKey(_) | NotOurs::Forged) => return None,
         };
@@ -365,7 +371,7 @@ impl Found {
             },
             is_held: ours.get(tags::HOLD).is_some(),
             is_marked: ours.get(tags::EXPIRE).is_some(),
-            marked: ours.get(tags::EXPIRE).and_then(parse_stamp),
+            marked: ours.get(tags::EXPIRE).and_then(Value::instant),
         };
         Some(Self { key, class, facts: facts_of(&ours), row })
     }
@@ -373,12 +379,12 @@ impl Found {
 
 fn facts_of(ours: &Ours<'_>) -> Option<Facts> {
     let system = match ours.get(tags::SYSTEM) {
-        Some(text) => Some(text.parse().ok()?),
+        Some(value) => Some(value.system()?),
         None => None,
     };
     let wal = match ours.get(tags::WAL) {
-        Some(text) => Some(tags::parse_wal_tag(text)?),
+        Some(value) => Some(value.wal()?),
         None => None,
     };
-    Some(Facts { cut: parse_stamp(ours.get(tags::CUT)?)?, system, wal })
+    Some(Facts { cut: ours.get(tags::CUT)?.instant()?, system, wal })
 }

@@ -1,5 +1,7 @@
 //! Long lines on narrow terminals: broken between words, and indented, so that columns stay readable.
 
+use unicode_width::UnicodeWidthChar as _;
+
 /// Breaks each line that is wider than `width` between words; what is broken off stands below, indented further.
 ///
 /// Colours take no room. A word that is wider than the rest of the line stays whole: ids must be copied.
@@ -56,13 +58,13 @@ fn words(line: &str) -> Vec<(usize, &str)> {
     words
 }
 
-/// How many characters are seen: escapes are not.
+/// How many places of a screen it takes: escapes take none.
 fn shown(text: &str) -> usize {
     let (mut count, mut in_escape) = (0, false);
     for c in text.chars() {
         match (in_escape, c) {
             (false, '\u{1b}') => in_escape = true,
-            (false, _) => count += 1,
+            (false, c) => count += c.width().unwrap_or(0),
             (true, 'm') => in_escape = false,
             (true, _) => {}
         }

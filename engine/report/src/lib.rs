@@ -4,26 +4,36 @@
 
 mod base_text;
 mod drawn;
+mod drift;
 mod fold;
 mod forecast_md;
 mod forecast_tables;
 #[cfg(test)]
 mod forecast_tests;
 mod forecast_text;
+mod general;
+mod harmless;
 mod json;
 mod paint;
+mod plan_md;
+mod plan_table;
 mod plan_text;
+mod report;
 mod status_text;
 mod table;
 
 pub use base_text::{Caused, base_text};
+pub use drift::{drift_junit, drift_md, drift_sarif, drift_text};
 pub use fold::fold;
 pub use forecast_md::forecast_md;
 pub use forecast_tables::forecast_line;
 pub use forecast_text::forecast_text;
 pub use json::plan_json;
 pub use paint::{Paint, clean};
-pub use plan_text::{ChangeLine, change_line, plan_text, summary_line};
+pub use plan_md::{LEAST_CHARS, MARKER, plan_md};
+pub use plan_table::{By, plan_table};
+pub use plan_text::{ChangeLine, View, change_line, plan_text, summary_line};
+pub use report::Report;
 pub use status_text::{cluster_text, status_text};
 
 /// A number with its thousands apart: `9,412`.

@@ -23,3 +23,4 @@ pub mod sites;
 pub mod sources;
 pub mod state;
 pub mod threads;
+pub mod watch;

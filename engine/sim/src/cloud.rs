@@ -104,17 +104,18 @@ impl Cloud {
     pub fn new(profile: Profile, world: World, settings: Settings) -> Self {
         let Settings { seed, faults, page_size, enforces_budgets } = settings;
         let most = profile.page_size();
+        let shelf = Shelf::stocked(&world);
         Self {
             page_size: page_size.unwrap_or(most).clamp(1, most),
-            past: Past::of(&faults, profile.rules.consistency_horizon),
+            past: Past::of(&faults, profile.rules.consistency_horizon, &shelf),
             meter: Meter::of(if enforces_budgets { profile.rules.budgets } else { &[] }),
             disks: Disks::default(),
             effects: 0,
             profile,
+            shelf,
             world,
             seed,
             faults,
-            shelf: Shelf::default(),
             is_down: BTreeMap::new(),
             advanced: None,
             latest: Timestamp::MIN,

@@ -1,5 +1,6 @@
 //! What calls change: the whole durable state of a simulated site is its effects, in order.
 
+use crate::world::{Disk, Stranger};
 use backstay_core::model::LockMode;
 use backstay_core::name::{DiskId, InstanceId, KmsKey, Location, SiteName, SnapshotId};
 use backstay_core::observed::{DiskRole, Readiness, Snapshot};
@@ -236,6 +237,27 @@ pub struct LockRecord {
 }
 
 impl SnapshotRecord {
+    /// A snapshot that others made before the first call: ready since then.
+    pub(crate) fn of_others(id: &SnapshotId, stranger: &Stranger, disk: &Disk) -> Self {
+        Self {
+            id: id.clone(),
+            disk: stranger.disk.clone(),
+            created: stranger.made,
+            fixed: None,
+            done: stranger.made,
+            fails: None,
+            tags: stranger.tags.clone(),
+            size: disk.bytes(),
+            encrypted: disk.encrypted,
+            kms_key: None,
+            location: None,
+            role: disk.role.clone(),
+            word: None,
+            copied: None,
+            lock: None,
+        }
+    }
+
     /// How far it is at an instant.
     #[must_use]
     pub fn readiness(&self, now: Timestamp) -> Readiness {

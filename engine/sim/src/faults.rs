@@ -68,9 +68,9 @@ pub(crate) struct Past {
 
 impl Past {
     /// Where a fault shows what was.
-    pub(crate) fn of(faults: &[SimFault], horizon: Duration) -> Option<Self> {
+    pub(crate) fn of(faults: &[SimFault], horizon: Duration, stock: &Shelf) -> Option<Self> {
         let shows = faults.iter().any(|fault| fault.fail == SimFailure::Stale);
-        shows.then(|| Self { horizon, base: Shelf::default(), recent: VecDeque::new() })
+        shows.then(|| Self { horizon, base: stock.clone(), recent: VecDeque::new() })
     }
 
     /// Takes in an effect that the shelf itself has taken.

@@ -1,6 +1,7 @@
 //! All snapshots of a simulated cloud, with the indices that its rules need.
 
 use crate::effect::{Contradiction, Effect, LockRecord, SnapshotRecord};
+use crate::world::World;
 use backstay_core::name::{DiskId, SnapshotId};
 use backstay_core::tags::{INTENT, Tags};
 use jiff::Timestamp;
@@ -54,6 +55,19 @@ impl Shelf {
     /// When a disk was last snapshotted, oldest first: as many as any cloud's rules look at.
     pub(crate) fn creates(&self, disk: &DiskId) -> &[Timestamp] {
         self.creates.get(disk).map_or(&[], Vec::as_slice)
+    }
+
+    /// What others made before the first call: it uses up no rate of its disk, and no number of ours.
+    pub(crate) fn stocked(world: &World) -> Self {
+        let mut shelf = Self::default();
+        for (id, stranger) in &world.snapshots {
+            let Some((disk, _)) = world.disk(&stranger.disk) else { continue };
+            shelf.of_disk.entry(stranger.disk.clone()).or_default().insert(id.clone());
+            let snapshot = SnapshotRecord::of_others(id, stranger, disk);
+            shelf.index_intent(&snapshot);
+            shelf.snapshots.insert(id.clone(), snapshot);
+        }
+        shelf
     }
 
     /// Replays what an effect does to snapshots.

@@ -1,9 +1,12 @@
 //! What exists before any call: machines, their disks, their PostgreSQL servers. Parsed once from a `World` document.
 
-use backstay_core::document::world::{WorldDisk, WorldDiskRole, WorldPostgres, WorldPostgresRole, WorldSpec};
+use backstay_core::document::world::{
+    WorldDisk, WorldDiskRole, WorldPostgres, WorldPostgresRole, WorldSnapshot, WorldSpec,
+};
 use backstay_core::lsn::Timeline;
-use backstay_core::name::{AccountId, DiskId, InstanceId, SystemId};
+use backstay_core::name::{AccountId, DiskId, InstanceId, SnapshotId, SystemId};
 use backstay_core::observed::{AttachedDisk, DatabaseRole, DiskRole};
+use backstay_core::tags::Tags;
 use backstay_core::time::Duration;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -17,6 +20,16 @@ pub struct World {
     pub(crate) machines: BTreeMap<InstanceId, Machine>,
     /// Which machine each disk is attached to.
     pub(crate) attached: BTreeMap<DiskId, InstanceId>,
+    /// What others made before the first call.
+    pub(crate) snapshots: BTreeMap<SnapshotId, Stranger>,
+}
+
+/// A snapshot that others made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Stranger {
+    pub(crate) disk: DiskId,
+    pub(crate) made: Timestamp,
+    pub(crate) tags: Tags,
 }
 
 /// One virtual machine.
@@ -74,14 +87,10 @@ impl InvalidWorld {
 impl World {
     /// Checks a document's `spec`.
     pub fn parse(spec: &WorldSpec) -> Result<Self, InvalidWorld> {
-        let start = spec.start.parse().map_err(|_| {
-            InvalidWorld::at(
-                "spec.start",
-                format!("`{}` is not an instant in RFC 3339, as in 2026-11-23T08:00:00Z", spec.start),
-            )
-        })?;
+        let start = parse_instant(&spec.start, "spec.start")?;
         let account = AccountId::new(&spec.account).map_err(|e| InvalidWorld::at("spec.account", e))?;
-        let mut world = Self { start, account, machines: BTreeMap::new(), attached: BTreeMap::new() };
+        let (machines, attached, snapshots) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let mut world = Self { start, account, machines, attached, snapshots };
         for (i, instance) in spec.instances.iter().enumerate() {
             let place = format!("spec.instances[{i}]");
             let id = InstanceId::new(&instance.id).map_err(|e| InvalidWorld::at(format!("{place}.id"), e))?;
@@ -104,7 +113,27 @@ impl World {
                 return Err(InvalidWorld::at(format!("{place}.id"), problem));
             }
         }
+        for (i, snapshot) in spec.snapshots.iter().enumerate() {
+            let place = format!("spec.snapshots[{i}]");
+            let (id, stranger) = world.parse_stranger(snapshot, &place)?;
+            if world.snapshots.insert(id.clone(), stranger).is_some() {
+                return Err(InvalidWorld::at(format!("{place}.id"), format!("there are two snapshots `{id}`")));
+            }
+        }
         Ok(world)
+    }
+
+    fn parse_stranger(&self, snapshot: &WorldSnapshot, place: &str) -> Result<(SnapshotId, Stranger), InvalidWorld> {
+        let id = SnapshotId::new(&snapshot.id).map_err(|e| InvalidWorld::at(format!("{place}.id"), e))?;
+        let disk = DiskId::new(&snapshot.disk).map_err(|e| InvalidWorld::at(format!("{place}.disk"), e))?;
+        if self.disk(&disk).is_none() {
+            return Err(InvalidWorld::at(format!("{place}.disk"), format!("there is no disk `{disk}`")));
+        }
+        let made = parse_instant(&snapshot.made, &format!("{place}.made"))?;
+        if made > self.start {
+            return Err(InvalidWorld::at(format!("{place}.made"), "it was made after the world began"));
+        }
+        Ok((id, Stranger { disk, made, tags: snapshot.tags.clone().into_iter().collect() }))
     }
 
     /// The first instant of a virtual clock.
@@ -124,6 +153,11 @@ impl World {
         let machine = self.machines.get(self.attached.get(id)?)?;
         machine.disks.get(id).map(|disk| (disk, machine))
     }
+}
+
+fn parse_instant(text: &str, place: &str) -> Result<Timestamp, InvalidWorld> {
+    let problem = || format!("`{text}` is not an instant in RFC 3339, as in 2026-11-23T08:00:00Z");
+    text.parse().map_err(|_| InvalidWorld::at(place, problem()))
 }
 
 fn parse_disk(disk: &WorldDisk, place: &str) -> Result<(DiskId, Disk), InvalidWorld> {

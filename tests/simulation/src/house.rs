@@ -45,7 +45,7 @@ impl Documents {
         let resolution = resolve(&tree, origin.clone());
         let texts = texts.iter().map(|(path, text)| (path.clone(), text.clone())).collect();
         Self {
-            sources: Sources { tree, texts, origin },
+            sources: Sources { tree, texts, origin, doubt: None },
             desired: resolution.desired.expect("there is one fleet"),
             diagnostics: resolution.diagnostics,
         }

@@ -7,7 +7,9 @@
 pub mod chance;
 pub mod crashes;
 mod documents;
+mod doubles;
 mod files;
+mod fresh;
 pub mod house;
 #[cfg(test)]
 mod isolation;

@@ -76,7 +76,10 @@ impl Ran {
     /// What it planned and what came of it, for people.
     #[must_use]
     pub fn tell(&self) -> String {
-        let plan = self.plan.as_ref().map(|plan| backstay_report::plan_text(plan, backstay_report::Paint::Plain));
+        let plan = self
+            .plan
+            .as_ref()
+            .map(|plan| backstay_report::plan_text(&backstay_report::Report::of(plan), backstay_report::View::PLAIN));
         let ends: Vec<String> = self
             .applied
             .iter()
@@ -132,6 +135,7 @@ impl Running<'_> {
                 .await;
         let unread = observed.sites.iter().filter(|(_, site)| site.complete().is_none());
         self.ran.unread = unread.map(|(name, _)| name.clone()).collect();
+        self.line.keep_unread(self.ran.unread.iter().map(ToString::to_string));
         self.ran.lacks_records = observed.records.complete().is_none();
         Ok((seen, observed))
     }

@@ -1,6 +1,7 @@
 //! The wires between the runs and the world: every call of every run passes here, is numbered, and may meet a mishap.
 
 use crate::chance::Chance;
+use crate::fresh::Fresh;
 use crate::memory::Memory;
 use crate::tally::Tally;
 use crate::time::{Time, give_way};
@@ -129,6 +130,24 @@ struct Inner {
     owners: BTreeMap<(String, SnapshotId), BTreeSet<ClusterUid>>,
     /// What was sent without a lease that covers it.
     unfenced: Vec<String>,
+    fresh: Fresh,
+    views: Views,
+}
+
+/// Which runs changed which snapshots, and what those runs had not been able to read.
+#[derive(Debug, Default)]
+pub(crate) struct Views {
+    unread: BTreeMap<String, BTreeSet<String>>,
+    /// By site and snapshot.
+    changed: BTreeMap<(String, String), BTreeSet<String>>,
+}
+
+impl Views {
+    /// The runs that changed a snapshot, each with the sites that it could not read.
+    pub(crate) fn of(&self, site: &str, id: &str) -> impl Iterator<Item = (&String, &BTreeSet<String>)> {
+        let runs = self.changed.get(&(site.to_owned(), id.to_owned())).into_iter().flatten();
+        runs.filter_map(|run| self.unread.get_key_value(run))
+    }
 }
 
 impl Wires {
@@ -147,6 +166,8 @@ impl Wires {
             tally: Tally::default(),
             owners: BTreeMap::new(),
             unfenced: Vec::new(),
+            fresh: Fresh::default(),
+            views: Views::default(),
         };
         Arc::new(Self { time, memory, inner: Mutex::new(inner) })
     }
@@ -205,6 +226,16 @@ impl Wires {
     /// What was sent without a lease that covers it (INVARIANTS.md 19), and is told once.
     pub fn take_unfenced(&self) -> Vec<String> {
         std::mem::take(&mut self.inner().unfenced)
+    }
+
+    /// What was sent without a fresh read (INVARIANTS.md 6, 10), and is told once.
+    pub fn take_stale(&self) -> Vec<String> {
+        self.inner().fresh.take()
+    }
+
+    /// Which runs changed what, since this was asked last.
+    pub(crate) fn take_views(&self) -> Views {
+        std::mem::take(&mut self.inner().views)
     }
 
     /// Notes whose a snapshot is.
@@ -278,11 +309,41 @@ impl Line {
         self.plan.lock().expect("nobody panics while it is held").take()
     }
 
+    /// Keeps what the run could not read, for whoever judges what it changes.
+    pub(crate) fn keep_unread(&self, unread: impl Iterator<Item = String>) {
+        let run = self.run();
+        self.wires.inner().views.unread.insert(run, unread.collect());
+    }
+
+    fn run(&self) -> String {
+        self.run.lock().expect("nobody panics while it is held").clone()
+    }
+
+    /// The run has learnt what something at a site is like.
+    pub(crate) fn has_read(&self, site: &str, what: &str) {
+        let run = self.run();
+        self.wires.inner().fresh.read(&run, site, what);
+    }
+
+    /// The run makes something of what it has read.
+    pub(crate) fn relies_on(&self, site: &str, what: &str, verb: &str) {
+        let run = self.run();
+        self.wires.inner().fresh.relies_on(&run, site, what, verb);
+    }
+
+    /// The run changes a snapshot.
+    pub(crate) fn changes(&self, site: &str, id: &str, verb: &str) {
+        let run = self.run();
+        let mut inner = self.wires.inner();
+        inner.fresh.change(&run, site, id, verb);
+        inner.views.changed.entry((site.to_owned(), id.to_owned())).or_default().insert(run);
+    }
+
     /// Draws what befalls a call, and how long it is on its way there and back.
     fn send(&self, call: &Call<'_>) -> (Option<Mishap>, Way, Way) {
         let unfenced = match call.kind {
             Kind::Effect if !call.clusters.is_empty() => {
-                let run = self.run.lock().expect("nobody panics while it is held").clone();
+                let run = self.run();
                 let why: Option<Vec<String>> =
                     call.clusters.iter().map(|cluster| self.wires.unfenced(&run, cluster)).collect();
                 why.map(|why| format!("{run} sends for {:?}: {}", call.clusters, why.join(", ")))

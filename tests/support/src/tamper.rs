@@ -1,7 +1,7 @@
 //! Plan files as somebody with bad intent, or a bad merge, would change them.
 
 use anyhow::{Context as _, Result, bail};
-use backstay_core::name::{ClusterName, ClusterUid};
+use backstay_core::name::{ClusterName, ClusterUid, PolicyName};
 use backstay_core::observed::{Listing, Observed};
 use backstay_core::plan::{Action, Cause, Change, ExpectedSnapshot, MarkPoint, Plan, Reason};
 use backstay_core::tags;
@@ -65,11 +65,13 @@ fn delete_of(inventory: &Observed, uid: &str, slot: &str) -> Result<Change> {
                 .iter()
                 .map(|s| ExpectedSnapshot { id: s.id.clone(), disk: s.disk.clone(), generation: s.generation() })
                 .collect(),
+            is_double: false,
         };
         return Ok(Change {
             cluster: ClusterUid::new(uid)?,
             name: ClusterName::new("wiki")?,
             site: site.clone(),
+            policy: PolicyName::new("bronze")?,
             action: Action::Delete(mark),
             cause: Cause::Due,
             reason: Reason::GraceOver { rules: "last 3".to_owned(), marked: first.created, ago: Duration::days(2) },

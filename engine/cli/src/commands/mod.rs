@@ -1,8 +1,10 @@
 //! One module a verb.
 
 pub(crate) mod apply;
+pub(crate) mod backup;
 pub(crate) mod base;
 pub(crate) mod completion;
+pub(crate) mod drift;
 pub(crate) mod fmt;
 pub(crate) mod history;
 pub(crate) mod hold;

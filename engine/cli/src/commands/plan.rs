@@ -13,7 +13,7 @@ use backstay_core::observed::{Observed, Provenance};
 use backstay_core::plan::Plan;
 use backstay_core::planner;
 use backstay_core::verify::{Checked, VerifiedPlan, Violations, verify_or_leave_out};
-use backstay_report::{change_line, plan_json, plan_text, summary_line};
+use backstay_report::{Report, change_line, plan_json, plan_text};
 use backstay_runtime::lease::Epochs;
 use backstay_runtime::threads::Threads;
 use jiff::Timestamp;
@@ -111,8 +111,9 @@ pub(crate) fn tell_left_out(left_out: Option<&Violations>, screen: &Screen) -> b
 
 /// Shows a plan to people or machines.
 pub(crate) fn tell(plan: &Plan, screen: &Screen) {
+    let report = Report::of(plan);
     if !screen.is_json {
-        screen.out(&plan_text(plan, screen.out_paint));
+        screen.out(&plan_text(&report, screen.view(false)));
         return;
     }
     for change in &plan.changes {
@@ -129,7 +130,7 @@ pub(crate) fn tell(plan: &Plan, screen: &Screen) {
     }
     let counts = plan.counts();
     let changes = json!({ "add": counts.add, "change": counts.change, "remove": counts.destroy, "operation": "plan" });
-    screen.json("info", "change_summary", &summary_line(plan), json!({ "changes": changes, "plan": plan_json(plan) }));
+    screen.json("info", "change_summary", &report.summary(), json!({ "changes": changes, "plan": plan_json(&report) }));
 }
 
 /// The codes of a plan. Records that could not be read are as bad as a site: "in sync" cannot be said.

@@ -7,7 +7,7 @@ use crate::host::Host;
 use crate::screen::Screen;
 use crate::session::directory;
 use backstay_core::plan::{Plan, UnreadablePlan};
-use backstay_report::{plan_json, plan_text};
+use backstay_report::{Report, plan_json, plan_text};
 
 pub(crate) fn run(options: &ShowOptions, global: &Global, host: &Host, screen: &Screen) -> anyhow::Result<Codes> {
     let text = read_file(&directory(global, host).join(&options.file))?;
@@ -21,10 +21,11 @@ pub(crate) fn run(options: &ShowOptions, global: &Global, host: &Host, screen: &
             }));
         }
     };
+    let report = Report::of(&plan);
     if screen.is_json {
-        screen.out(&format!("{}\n", plan_json(&plan)));
+        screen.out(&format!("{}\n", plan_json(&report)));
     } else {
-        screen.out(&plan_text(&plan, screen.out_paint));
+        screen.out(&plan_text(&report, screen.view(false)));
         screen.out(&format!("Digest {}, to be applied before {}.\n", plan.digest(), plan.basis.valid_until));
     }
     Ok(Codes::none())

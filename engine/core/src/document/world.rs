@@ -3,6 +3,7 @@
 use super::text::{Account, Id, Instant, Length, SystemText};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// What exists at a simulated site.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -16,6 +17,27 @@ pub struct WorldSpec {
     pub account: String,
     /// The virtual machines.
     pub instances: Vec<WorldInstance>,
+    /// Snapshots that others made, by hand or with another tool.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub snapshots: Vec<WorldSnapshot>,
+}
+
+/// One snapshot that somebody else made before Backstay came.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct WorldSnapshot {
+    /// Its id.
+    #[schemars(with = "Id")]
+    pub id: String,
+    /// The disk that it was taken of: one of this world's.
+    #[schemars(with = "Id")]
+    pub disk: String,
+    /// When it was made, in RFC 3339: before the world's first instant.
+    #[schemars(with = "Instant")]
+    pub made: String,
+    /// Its tags.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, String>,
 }
 
 /// One virtual machine.

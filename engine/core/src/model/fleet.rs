@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 /// The `Fleet` document.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,6 +49,47 @@ pub enum Limit {
     Count(u32),
     /// At most this share, in percent.
     Percent(f64),
+}
+
+impl Limit {
+    /// How many that is of a whole.
+    #[must_use]
+    pub fn of(self, whole: usize) -> usize {
+        match self {
+            Self::Count(count) => usize::try_from(count).unwrap_or(usize::MAX),
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                clippy::cast_precision_loss,
+                reason = "a share of a count"
+            )]
+            Self::Percent(percent) => (whole as f64 * percent.clamp(0.0, 100.0) / 100.0) as usize,
+        }
+    }
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Count(count) => write!(f, "{count}"),
+            Self::Percent(percent) => write!(f, "{percent}%"),
+        }
+    }
+}
+
+impl FromStr for Limit {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("`{text}` is no limit: write a number as 10, or a share as 1%");
+        match text.strip_suffix('%') {
+            None => text.parse().map(Self::Count).map_err(|_| wrong()),
+            Some(share) => {
+                let percent: f64 = share.parse().map_err(|_| wrong())?;
+                if (0.0..=100.0).contains(&percent) { Ok(Self::Percent(percent)) } else { Err(wrong()) }
+            }
+        }
+    }
 }
 
 /// One account and region on one IaaS, reached through one provider.

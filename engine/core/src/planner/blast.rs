@@ -3,7 +3,7 @@
 
 use super::World;
 use super::cluster::Outcome;
-use crate::model::{Desired, Limit};
+use crate::model::Desired;
 use crate::name::{ClusterUid, PolicyName};
 use crate::plan::{Action, Cause, Change, Waiting, WaitingFor};
 use crate::schedule::Recent;
@@ -95,14 +95,7 @@ impl Spent {
 pub(crate) fn fleet_limit(desired: &Desired, points: usize) -> usize {
     match desired.fleet.limits.fleet {
         None => (points / 100).max(10),
-        Some(Limit::Count(count)) => usize::try_from(count).unwrap_or(usize::MAX),
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            clippy::cast_precision_loss,
-            reason = "a share of a count"
-        )]
-        Some(Limit::Percent(percent)) => (points as f64 * percent.clamp(0.0, 100.0) / 100.0) as usize,
+        Some(limit) => limit.of(points),
     }
 }
 

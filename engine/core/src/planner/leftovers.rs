@@ -128,6 +128,7 @@ fn because(point: &RecoveryPoint<'_>) -> Option<String> {
         PointState::Restorable | PointState::InProgress => None,
         PointState::Failed { because } => Some(because.clone()),
         PointState::Incomplete { because } => Some((*because).to_owned()),
+        PointState::Double => Some("a call that was delivered twice made it beside its point".to_owned()),
     }
 }
 
@@ -194,6 +195,7 @@ fn remove(
         cut: point.cut,
         grace,
         snapshots: point.parts.iter().map(|part| expected(part.snapshot.snapshot())).collect(),
+        is_double: point.state == PointState::Double,
     };
     let mark = tombstones::of(point, &cluster.uid, place.name, world);
     if !is_quiet(point, as_of) {

@@ -10,6 +10,7 @@ mod copies;
 mod findings;
 mod leftovers;
 mod locks;
+mod on_demand;
 mod places;
 mod removals;
 mod retirement;
@@ -23,6 +24,7 @@ mod view;
 mod waits;
 
 pub(crate) use blast::{due_limit, fleet_limit};
+pub use on_demand::{Refused, on_demand};
 pub use survey::{ClusterState, ClusterStatus, PointStatus, survey};
 
 use crate::marks::Marks;
@@ -79,7 +81,6 @@ fn plan_world(
     baseline: Option<&Desired>,
     as_of: Timestamp,
 ) -> Plan {
-    let observed = world.observed;
     // Also those that no document declares: what lies of them is told, and counts for the fleet's limit of deletes.
     let found = world.catalogues.values().flat_map(Catalogue::clusters);
     let uids: BTreeSet<&ClusterUid> = desired.clusters.keys().chain(found).collect();
@@ -99,22 +100,7 @@ fn plan_world(
     copies::limit(&mut total, desired, world, &mut room);
     blast::limit(&mut total, desired, world, as_of);
     total.sort();
-    Plan {
-        format_version: FORMAT_VERSION.to_owned(),
-        basis: Basis {
-            origin: desired.origin.clone(),
-            as_of,
-            made_at: observed.at,
-            valid_until: VALID_FOR.after(observed.at),
-            provenance: observed.provenance,
-            baseline: baseline.map(|baseline| baseline.origin.documents.clone()),
-            clusters: desired.clusters.len(),
-        },
-        changes: total.changes,
-        waiting: total.waiting,
-        findings: total.findings,
-        coverage: coverage(desired, observed),
-    }
+    fleet.planned(total)
 }
 
 /// What every cluster's part of a plan is made from.
@@ -139,6 +125,28 @@ impl<'a> Fleet<'a> {
             outcomes[place] = outcome;
         }
         outcomes
+    }
+
+    /// The plan of what was decided.
+    fn planned(&self, total: Outcome) -> Plan {
+        let Self { desired, baseline, world: World { observed, .. }, as_of } = *self;
+        Plan {
+            format_version: FORMAT_VERSION.to_owned(),
+            basis: Basis {
+                origin: desired.origin.clone(),
+                as_of,
+                made_at: observed.at,
+                valid_until: VALID_FOR.after(observed.at),
+                provenance: observed.provenance,
+                baseline: baseline.map(|baseline| baseline.origin.documents.clone()),
+                clusters: desired.clusters.len(),
+                narrowed: None,
+            },
+            changes: total.changes,
+            waiting: total.waiting,
+            findings: total.findings,
+            coverage: coverage(desired, observed),
+        }
     }
 
     /// One cluster's part of the plan, or what is told of one that no document declares.

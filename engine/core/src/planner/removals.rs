@@ -206,5 +206,5 @@ impl<'a> Removals<'_, 'a> {
 
 fn mark_point(point: &RecoveryPoint<'_>, grace: Duration) -> MarkPoint {
     let snapshots = point.parts.iter().map(|part| expected(part.snapshot.snapshot())).collect();
-    MarkPoint { point: point.key, cut: point.cut, grace, snapshots }
+    MarkPoint { point: point.key, cut: point.cut, grace, snapshots, is_double: false }
 }

@@ -4,7 +4,7 @@ use super::report::{Reader, Report};
 use crate::diagnostic::{Diagnostic, Diagnostics, Place, quote};
 use crate::document::world::WorldSpec;
 use crate::document::{Document, Parsed, SourceTree, Spec, Spot, parse};
-use crate::name::{AccountId, DiskId, InstanceId, SystemId};
+use crate::name::{AccountId, DiskId, InstanceId, SnapshotId, SystemId};
 use crate::time::Duration;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -66,11 +66,7 @@ pub(super) fn check<'d>(documents: &'d [Document], report: &mut Report<'_, 'd>) 
 }
 
 fn one(reader: &mut Reader<'_, '_, '_>, spec: &WorldSpec) {
-    if let Err(error) = spec.start.parse::<Timestamp>() {
-        reader.error(Spot::Value("/spec/start"), || {
-            Diagnostic::error("wrong-form", format!("{} is not an instant: {error}", quote(&spec.start)))
-        });
-    }
+    let start = instant(reader, "/spec/start", &spec.start);
     reader.value::<AccountId>("/spec/account", &spec.account);
     let (mut instances, mut disks) = (BTreeSet::new(), BTreeSet::new());
     for (i, instance) in spec.instances.iter().enumerate() {
@@ -93,6 +89,42 @@ fn one(reader: &mut Reader<'_, '_, '_>, spec: &WorldSpec) {
             }
         }
     }
+    snapshots(reader, spec, start, &disks);
+}
+
+/// What others made: of a disk that is there, before the world began.
+fn snapshots(reader: &mut Reader<'_, '_, '_>, spec: &WorldSpec, start: Option<Timestamp>, disks: &BTreeSet<&String>) {
+    let mut ids = BTreeSet::new();
+    for (i, snapshot) in spec.snapshots.iter().enumerate() {
+        let at = format!("/spec/snapshots/{i}");
+        reader.value::<SnapshotId>(&format!("{at}/id"), &snapshot.id);
+        if !ids.insert(&snapshot.id) {
+            twice(reader, &format!("{at}/id"), "snapshot", &snapshot.id);
+        }
+        if !disks.contains(&snapshot.disk) {
+            reader.error(Spot::Value(&format!("{at}/disk")), || {
+                Diagnostic::error("unknown-disk", format!("this world has no disk {}", quote(&snapshot.disk)))
+                    .hint("name a disk of an instance of this world")
+            });
+        }
+        let made = instant(reader, &format!("{at}/made"), &snapshot.made);
+        if made.zip(start).is_some_and(|(made, start)| made > start) {
+            reader.error(Spot::Value(&format!("{at}/made")), || {
+                Diagnostic::error("made-after-start", format!("{} is after the world's `start`", quote(&snapshot.made)))
+                    .hint("what is here was made before Backstay came: at `start` at the latest")
+            });
+        }
+    }
+}
+
+fn instant(reader: &mut Reader<'_, '_, '_>, pointer: &str, text: &str) -> Option<Timestamp> {
+    let parsed = text.parse::<Timestamp>();
+    if let Err(error) = &parsed {
+        reader.error(Spot::Value(pointer), || {
+            Diagnostic::error("wrong-form", format!("{} is not an instant: {error}", quote(text)))
+        });
+    }
+    parsed.ok()
 }
 
 fn twice(reader: &mut Reader<'_, '_, '_>, pointer: &str, what: &str, id: &str) {

@@ -195,7 +195,7 @@ impl<'a> Context<'a> {
             let said = facts.reading(site).and_then(|r| r.said_of(&cluster.uid, inventory, &facts.observed.keyring));
             let list = inventory.snapshots.as_slice();
             let attempts: Vec<Attempt<'_>> =
-                said.into_iter().flat_map(Said::attempts).map(|named| Attempt::of(named, list)).collect();
+                said.into_iter().flat_map(Said::attempts).flat_map(|named| Attempt::all_of(named, list)).collect();
             let is_genuine = |attempt: &Attempt<'_>| attempt.snapshots().any(|seen| seen.is_genuine());
             let role = match policy.copies.iter().find(|copy| copy.site == *site) {
                 _ if *site == cluster.site => Role::Home,

@@ -207,11 +207,13 @@ fn expire(cluster: &backstay_core::model::Cluster, point: &RecoveryPoint<'_>) ->
         cluster: cluster.uid.clone(),
         name: cluster.name.clone(),
         site: cluster.site.clone(),
+        policy: cluster.policy.clone(),
         action: Action::Expire(MarkPoint {
             point: point.key,
             cut: point.cut,
             grace: backstay_core::time::Duration::hours(72),
             snapshots: snapshots.map(expected).collect(),
+            is_double: false,
         }),
         cause: Cause::Due,
         reason: Reason::KeptAgain,

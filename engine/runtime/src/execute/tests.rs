@@ -227,7 +227,8 @@ impl World {
         let (from, to, cluster) = (place(&eu_name, &eu, &eu_account), place(&us_name, &us, &us_account), cluster());
         let (name, site) = (cluster.name.clone(), SiteName::new("us").unwrap());
         let (cause, reason) = (Cause::Due, Reason::HoldTagMissing);
-        let change = Change { cluster: cluster.uid.clone(), name, site, action, cause, reason };
+        let policy = cluster.policy.clone();
+        let change = Change { cluster: cluster.uid.clone(), name, site, policy, action, cause, reason };
         let touched = std::mem::take(&mut *self.touched.lock().unwrap());
         let mut hands = Hands::new(&to, Some(&from), &cluster, &change, touched, &Unfenced);
         let (mut saga, mut next) = Saga::begin(&change.action);

@@ -7,6 +7,7 @@ mod calls;
 mod clouds;
 mod documents;
 mod engine;
+mod forget;
 mod fresh;
 mod git;
 mod half_made;

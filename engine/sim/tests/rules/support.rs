@@ -43,6 +43,7 @@ pub(crate) fn spec() -> WorldSpec {
             ),
             instance("i-pool", vec![], None),
         ],
+        snapshots: Vec::new(),
     }
 }
 
