@@ -66,12 +66,13 @@ fn bash_completes_verbs_flags_values_files_and_clusters() {
 #[test]
 fn completion_is_quiet_where_there_is_no_fleet_or_a_broken_one() {
     let place = Place::empty();
-    assert_eq!(completed(&place, "backstay status "), Vec::<String>::new());
+    let has_names = |place: &Place| completed(place, "backstay status ").iter().any(|word| !word.starts_with('-'));
+    assert!(!has_names(&place));
     let place = Place::small();
     place.write("fleet/broken.yaml", "a: [\n");
     assert_eq!(completed(&place, "backstay status "), ["orders", "wiki"]);
     place.write("fleet/fleet.yaml", "a: [\n");
-    assert_eq!(completed(&place, "backstay status "), Vec::<String>::new());
+    assert!(!has_names(&place));
 }
 
 #[test]

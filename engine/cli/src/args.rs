@@ -18,11 +18,11 @@ use std::str::FromStr;
 #[command(name = "backstay", version, disable_version_flag = true, max_term_width = 100, args_override_self = true)]
 #[command(after_help = "A flag may be written with one dash or with two: -chdir=DIR, --chdir=DIR.")]
 pub(crate) struct Arguments {
-    #[command(flatten)]
-    pub(crate) global: Global,
     /// Print version
     #[arg(short = 'v', long, short_alias = 'V', action = clap::ArgAction::Version)]
     version: Option<bool>,
+    #[command(flatten)]
+    pub(crate) global: Global,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -350,8 +350,18 @@ pub(crate) struct Told {
 
 /// Parses, after giving every `-flag` its second dash.
 pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Arguments, Told> {
-    Arguments::try_parse_from(doubled(arguments))
+    Arguments::try_parse_from(asked_for_help(doubled(arguments)))
         .map_err(|error| Told { text: error.render().to_string(), is_error: error.use_stderr() })
+}
+
+/// `help VERB` as `VERB --help`: an unknown verb is then told with the one that was meant.
+fn asked_for_help(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let mut arguments: Vec<OsString> = arguments.collect();
+    if arguments.get(1).is_some_and(|word| word == "help") {
+        arguments.remove(1);
+        arguments.push("--help".into());
+    }
+    arguments
 }
 
 /// The grammar itself, for who completes or describes it.

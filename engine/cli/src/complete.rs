@@ -112,7 +112,7 @@ impl Line {
             .iter()
             .filter(|candidate| !(has_words && is_flag(candidate)))
             .filter_map(|candidate| {
-                let value = candidate.get_value().to_str()?;
+                let value = candidate.get_value().to_str().filter(|value| *value != ".")?;
                 let value = match value.get(split..) {
                     Some(rest) if split > 0 => rest,
                     Some(_) | None if has_one_dash && value.starts_with("--") => &value[1..],

@@ -1,6 +1,7 @@
 //! A first fleet as its files: for a chosen IaaS, commented, and planned at once. Nothing is written here.
 
 use crate::args::Iaas;
+use crate::format::format;
 use backstay_core::diagnostic::Diagnostics;
 use backstay_core::document::{SourceTree, schema};
 use backstay_core::model::Origin;
@@ -89,6 +90,12 @@ pub(crate) fn files(wish: &Wish) -> Vec<NewFile> {
     files.push(("fleet/fleet.yaml", include_str!("init/templates/fleet.yaml").replace("{name}", &wish.name)));
     files.push(("policies/bronze.yaml", include_str!("init/templates/bronze.yaml").to_owned()));
     files.push(("schemas/backstay.schema.json", schema::ANY.to_owned()));
+    for (path, text) in &mut files {
+        // A name that was filled in may be longer than the one that its neighbours were aligned with.
+        if let Some(formatted) = path.ends_with(".yaml").then(|| format(text).ok()).flatten() {
+            *text = formatted;
+        }
+    }
     files.sort_unstable_by_key(|(path, _)| *path);
     files
 }

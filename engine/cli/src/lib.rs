@@ -50,7 +50,8 @@ pub async fn run(arguments: impl IntoIterator<Item = OsString>, host: &Host, io:
         }
     };
     log_to_stderr(arguments.global.log.as_deref());
-    let is_one_document = matches!(arguments.command, Command::Show(_) | Command::Version);
+    let is_one_document =
+        matches!(arguments.command, Command::Show(_) | Command::Version | Command::Completion(_) | Command::Man(_));
     let screen = Screen::new(io, &arguments.global, is_one_document, host);
     let done = match screen.open_file(&arguments.global, host) {
         Ok(()) => dispatch(&arguments, host, &screen).await,

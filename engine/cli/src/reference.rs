@@ -12,8 +12,8 @@ const ENVIRONMENT: [(&str, &str); 6] = [
     ("NO_COLOR", "no colours, whatever its value"),
     ("TERM", "`dumb`: no colours and no bars"),
     ("USER", "who holds a point (`hold`)"),
-    ("AWS_…", "where a state store on S3 is, and by which credentials: docs/state.md"),
-    ("AZURE_…", "where a state store on Azure is, and by which credentials: docs/state.md"),
+    ("AWS_*", "where a state store on S3 is, and by which credentials: docs/state.md"),
+    ("AZURE_*", "where a state store on Azure is, and by which credentials: docs/state.md"),
     ("BACKSTAY_COMPLETE", "set by the scripts of `completion` alone: the arguments are a line to be completed"),
 ];
 
@@ -60,7 +60,7 @@ fn one_dash(text: &str) -> String {
     out
 }
 
-/// The same in a manual page, where each dash is escaped.
+/// The same in a manual page, where each dash is escaped, and what is not ASCII.
 fn one_dash_of_roff(text: &str) -> String {
     let mut parts = text.split("\\-\\-");
     let mut out = parts.next().unwrap_or_default().to_owned();
@@ -68,7 +68,8 @@ fn one_dash_of_roff(text: &str) -> String {
         out.push_str(if part.starts_with(|c: char| c.is_ascii_lowercase()) { "\\-" } else { "\\-\\-" });
         out.push_str(part);
     }
-    out
+    let escaped = |c: char| if c.is_ascii() { c.to_string() } else { format!("\\[u{:04X}]", u32::from(c)) };
+    out.chars().map(escaped).collect()
 }
 
 /// Every manual page, by the name of its file.

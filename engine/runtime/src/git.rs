@@ -61,6 +61,7 @@ impl Holder {
         let (named, prefix) = match split(spec) {
             Some(("", _)) => return Err(GitError::NoName { named: spec.to_owned() }),
             Some((named, directory)) => (named, PathBuf::from(directory.trim_matches('/'))),
+            None if spec.is_empty() => return Err(GitError::NoName { named: String::new() }),
             None => (spec, self.prefix.clone()),
         };
         let commit = self.object(named)?.peel_to_commit().map_err(|error| self.not_a_commit(named, &error))?;

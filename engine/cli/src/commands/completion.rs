@@ -6,6 +6,6 @@ use crate::exit::Codes;
 use crate::screen::Screen;
 
 pub(crate) fn run(options: &CompletionOptions, screen: &Screen) -> anyhow::Result<Codes> {
-    screen.out(&complete::registration(options.shell)?);
+    screen.out_whole(&complete::registration(options.shell)?);
     Ok(Codes::none())
 }

@@ -11,7 +11,7 @@ use crate::screen::Screen;
 use crate::session::directory;
 use backstay_core::diagnostic::{Diagnostic, Diagnostics, Place, source_line};
 use backstay_report::{Paint, clean};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::path::Path;
 
 /// Larger files are no documents.
@@ -52,10 +52,13 @@ impl Run<'_> {
         let bytes = self.screen.read_input()?;
         let Some((before, after)) = self.format(STANDARD_INPUT, &bytes) else { return Ok(()) };
         self.unformatted += usize::from(before != after);
+        if self.screen.is_json {
+            self.told(STANDARD_INPUT, &before, &after, &json!({ "text": after }));
+        }
         if self.options.diff {
             self.differences(STANDARD_INPUT, &before, &after);
-        } else if !self.options.check {
-            self.screen.out(&after);
+        } else if !self.options.check && !self.screen.is_json {
+            self.screen.out_whole(&after);
         }
         Ok(())
     }
@@ -76,20 +79,28 @@ impl Run<'_> {
         {
             return self.refuse(name, "unwritable", &format!("this file cannot be written: {because}"));
         }
-        let is_written = !self.options.check;
         if self.screen.is_json {
-            let message = if is_written { "formatted" } else { "not formatted" };
-            let mut fields = json!({ "file": name, "written": is_written });
-            if self.options.diff {
-                fields["diff"] = unified(name, Some(&before), Some(&after)).join("\n").into();
-            }
-            self.screen.json("info", "format", &format!("{name}: {message}"), fields);
-            return;
+            self.told(name, &before, &after, &json!({}));
         }
-        self.screen.out(&format!("{}\n", clean(name)));
+        if !self.screen.is_json {
+            self.screen.out(&format!("{}\n", clean(name)));
+        }
         if self.options.diff {
             self.differences(name, &before, &after);
         }
+    }
+
+    /// Tells machines of a text that was not formatted, or not yet.
+    fn told(&self, name: &str, before: &str, after: &str, fields: &Value) {
+        let is_written = !self.options.check;
+        let message = if is_written { "formatted" } else { "not formatted" };
+        let mut fields = fields.clone();
+        fields["file"] = name.into();
+        fields["written"] = is_written.into();
+        if self.options.diff {
+            fields["diff"] = unified(name, Some(before), Some(after)).join("\n").into();
+        }
+        self.screen.json("info", "format", &format!("{name}: {message}"), fields);
     }
 
     /// A text before and after; `None` when it stays as it is, which has been noted.
@@ -112,6 +123,9 @@ impl Run<'_> {
     }
 
     fn differences(&self, name: &str, before: &str, after: &str) {
+        if self.screen.is_json {
+            return;
+        }
         let paint = self.screen.out_paint;
         let mut text = String::new();
         for line in unified(name, Some(before), Some(after)) {
@@ -120,7 +134,7 @@ impl Run<'_> {
             text += &line;
             text.push('\n');
         }
-        self.screen.out(&text);
+        self.screen.out_whole(&text);
     }
 
     fn refuse(&mut self, name: &str, code: &str, message: &str) {
@@ -132,10 +146,14 @@ impl Run<'_> {
 fn syntax(name: &str, text: &str, unreadable: &Unreadable) -> Diagnostic {
     let Unreadable { message, line, column } = unreadable;
     let told = Diagnostic::error("syntax", format!("this is not YAML that can be read: {message}"));
+    // The end of a text is behind its last line.
+    let last = text.lines().count();
+    let (line, column) = if *line > last { (last, usize::MAX) } else { (*line, *column) };
     let Some(source) = line.checked_sub(1).and_then(|line| text.lines().nth(line)) else {
         return told.at(Place::file(name));
     };
+    let column = column.min(source.chars().count() + 1);
     let (source_line, marker, length) = source_line(source, column.saturating_sub(1), 1);
-    told.at(Place { line: *line, column: *column, source_line, marker, length, ..Place::file(name) })
+    told.at(Place { line, column, source_line, marker, length, ..Place::file(name) })
         .hint("this file stays as it is until that is repaired; `backstay validate` tells more")
 }

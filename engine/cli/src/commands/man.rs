@@ -11,7 +11,7 @@ use anyhow::Context as _;
 
 pub(crate) fn run(options: &ManOptions, global: &Global, host: &Host, screen: &Screen) -> anyhow::Result<Codes> {
     let Some(below) = &options.directory else {
-        screen.out(&reference::markdown());
+        screen.out_whole(&reference::markdown());
         return Ok(Codes::none());
     };
     let directory = directory(global, host).join(below);

@@ -123,20 +123,7 @@ fn a_name_that_stands_for_nothing_is_told_with_what_was_meant() {
         told("nothing-like-it")
     );
     assert!(told("HEAD~7").starts_with("there is no commit `HEAD~7`"), "{}", told("HEAD~7"));
-    for odd in [
-        "",
-        "a..b",
-        "^",
-        "~",
-        "HEAD^{",
-        "-",
-        "a b",
-        "\u{1b}[31m",
-        "@{",
-        ":/",
-        "@{99999999999999999999}",
-        "HEAD~99999999999",
-    ] {
+    for odd in ["", "a..b", "^", "~", "HEAD^{", "-", "a b", "\u{1b}[31m", "@{", ":/", "HEAD~99999999999"] {
         let error = refused(at, odd);
         assert!(
             matches!(error, GitError::Unknown { .. } | GitError::NoName { .. } | GitError::NotACommit { .. }),
@@ -152,8 +139,8 @@ fn a_name_that_stands_for_nothing_is_told_with_what_was_meant() {
 #[test]
 fn a_short_id_of_several_objects_is_told_to_be_ambiguous() {
     let repo = Repo::with_two_commits();
-    // Objects until two share their first four digits: 400 are as good as sure to.
-    for i in 0..400 {
+    // Objects until two share their first four digits: 1,200 are as good as sure to.
+    for i in 0..1_200 {
         write(&repo.path, &format!("other/{i}"), &i.to_string());
     }
     repo.commit("many");
