@@ -37,11 +37,8 @@ pub(crate) struct Selectors {
 /// The causes, as arguments.
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
 enum OfCause {
-    /// The clock.
     Due,
-    /// The documents.
     Config,
-    /// The world.
     Drift,
 }
 
