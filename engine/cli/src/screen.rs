@@ -91,6 +91,11 @@ impl Screen {
         self.streams.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// How many columns results have; a file has as many as are easy to read.
+    pub(crate) fn width(&self) -> usize {
+        self.streams().width.unwrap_or(100)
+    }
+
     /// Writes a result.
     pub(crate) fn out(&self, text: &str) {
         let mut streams = self.streams();

@@ -33,6 +33,7 @@ pub mod schedule;
 pub mod seal;
 mod share;
 mod snapshots;
+pub mod status;
 pub mod tags;
 pub mod time;
 pub mod tombstone;

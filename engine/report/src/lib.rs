@@ -13,7 +13,7 @@ mod forecast_text;
 mod json;
 mod paint;
 mod plan_text;
-mod status_text;
+mod status;
 mod table;
 
 pub use drift::{drift_junit, drift_md, drift_sarif, drift_text};
@@ -24,7 +24,7 @@ pub use forecast_text::forecast_text;
 pub use json::plan_json;
 pub use paint::{Paint, clean};
 pub use plan_text::{ChangeLine, change_line, plan_text, summary_line};
-pub use status_text::{cluster_text, status_text};
+pub use status::{FleetView, cluster_text, status_text, table_text};
 
 /// A number with its thousands apart: `9,412`.
 #[must_use]

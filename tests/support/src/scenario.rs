@@ -189,7 +189,9 @@ impl Stage {
                 let tags = model.first().context("no such point")?.tags.clone();
                 vec![Meddle::CreateForeign { disk: DiskId::new(disk)?, tags }]
             }
-            ("foreign", [disk]) => vec![Meddle::CreateForeign { disk: DiskId::new(disk)?, tags: tags::Tags::default() }],
+            ("foreign", [disk]) => {
+                vec![Meddle::CreateForeign { disk: DiskId::new(disk)?, tags: tags::Tags::default() }]
+            }
             _ => bail!("unknown way to break a site: {verb}"),
         };
         for meddle in meddles {

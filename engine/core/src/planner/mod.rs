@@ -23,7 +23,7 @@ mod view;
 mod waits;
 
 pub(crate) use blast::{due_limit, fleet_limit};
-pub use survey::{ClusterState, ClusterStatus, PointStatus, survey};
+pub use survey::{ClusterState, ClusterStatus, Gap, PointStatus, survey};
 
 use crate::marks::Marks;
 use crate::model::{Cluster, Desired, Policy};
