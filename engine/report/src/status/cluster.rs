@@ -41,10 +41,10 @@ fn facts(status: &ClusterStatus, as_of: Timestamp, out: &mut String) {
     if let (Some(newest), Some(age)) = (status.newest, status.age) {
         let _ = writeln!(
             out,
-            "  newest point {} ({} old), {} restorable",
+            "  newest point {} ({} old), {}",
             brief(newest),
             about(age),
-            plural(restorable, "point")
+            plural(restorable, "restorable point")
         );
     }
     if let Some(next) = status.next_due {

@@ -214,7 +214,7 @@ fn one_cluster_is_drawn_with_all_that_is_so_of_its_points() {
     status.gaps = vec![Gap { from: at("2026-11-20T00:00:00Z"), to: at("2026-11-22T00:00:00Z") }];
     assert_snapshot!(cluster_text(&status, at("2026-11-23T02:00:00Z"), 80, Paint::Plain), @"
     orders-db (uid-orders-db) at eu, policy gold: late
-      newest point 2026-11-23T00:00Z (2h old), 5 points restorable
+      newest point 2026-11-23T00:00Z (2h old), 5 restorable points
       next point due 2026-11-23T08:00Z
       1 gap in the recovery window; the last from 2026-11-20T00:00Z to 2026-11-22T00:00Z
 
