@@ -171,6 +171,12 @@ pub(crate) struct StatusOptions {
     /// One cluster, by name or uid
     #[arg(value_name = "CLUSTER")]
     pub(crate) cluster: Option<String>,
+    /// List every cluster, not only the worst
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// What the map is grouped by: site, policy or a label; `landscape` where clusters have that label, else site
+    #[arg(long, value_name = "KEY")]
+    pub(crate) group_by: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -134,6 +134,11 @@ impl Screen {
         View { paint: self.out_paint, width: self.streams().width, full }
     }
 
+    /// How many columns results have; a file has as many as are easy to read.
+    pub(crate) fn width(&self) -> usize {
+        self.streams().width.unwrap_or(100)
+    }
+
     /// Writes a result.
     pub(crate) fn out(&self, text: &str) {
         let mut streams = self.streams();

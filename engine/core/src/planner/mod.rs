@@ -25,7 +25,7 @@ mod waits;
 
 pub(crate) use blast::{due_limit, fleet_limit};
 pub use on_demand::{Refused, on_demand};
-pub use survey::{ClusterState, ClusterStatus, PointStatus, survey};
+pub use survey::{ClusterState, ClusterStatus, Gap, PointStatus, survey};
 
 use crate::instances::Instances;
 use crate::marks::Marks;
