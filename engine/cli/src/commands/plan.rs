@@ -1,13 +1,14 @@
 //! `backstay plan`.
 
-use super::{read_file, write_file};
+use super::inventory::recorded;
+use super::write_file;
 use crate::args::{AsOf, Global, PlanOptions};
 use crate::exit::{Code, Codes};
 use crate::host::Host;
 use crate::screen::Screen;
 use crate::session::{self, Session};
 use backstay_core::admission::not_to_be_applied;
-use backstay_core::observed::{Observed, Provenance};
+use backstay_core::observed::Observed;
 use backstay_core::plan::Plan;
 use backstay_core::planner;
 use backstay_core::verify::{Checked, VerifiedPlan, Violations, verify_or_leave_out};
@@ -29,7 +30,7 @@ pub(crate) struct Planned {
 pub(crate) async fn run(options: &PlanOptions, global: &Global, host: &Host, screen: &Screen) -> anyhow::Result<Codes> {
     let Some(session) = Session::open(global, host, screen)? else { return Ok(Codes::of(Code::Error)) };
     let observed = match &options.inventory {
-        Some(path) => recorded(&session.root.join(path))?,
+        Some(path) => recorded(&session, path)?,
         None => session.observe(host, screen).await?,
     };
     let planned = make(&session, observed, Epochs::default(), options.as_of).await?;
@@ -37,7 +38,7 @@ pub(crate) async fn run(options: &PlanOptions, global: &Global, host: &Host, scr
     tell(plan, screen);
     if let Some(path) = &options.out {
         let file = path.display();
-        write_file(&session.root.join(path), &plan.to_file())?;
+        write_file(&session.root.join(path), plan.to_file())?;
         screen.note(&format!("\nThe plan is in {file}, digest {}.", plan.digest()));
         screen.note(&match not_to_be_applied(plan) {
             None => format!("`backstay apply {file}` applies exactly it, until {}.", plan.basis.valid_until),
@@ -47,15 +48,6 @@ pub(crate) async fn run(options: &PlanOptions, global: &Global, host: &Host, scr
     let is_short = tell_left_out(planned.left_out.as_ref(), screen);
     let codes = codes_of(plan, &planned.observed, session.has_errors || is_short, options.detailed_exitcode);
     Ok(codes)
-}
-
-/// An inventory that `observe -out` wrote.
-pub(super) fn recorded(path: &std::path::Path) -> anyhow::Result<Observed> {
-    let mut observed: Observed = serde_json::from_str(&read_file(path)?).map_err(|error| {
-        anyhow::anyhow!("{} is not an inventory ({error}); `backstay observe -out` writes one", path.display())
-    })?;
-    observed.provenance = Provenance::Recorded;
-    Ok(observed)
 }
 
 /// Plans, and has the plan checked. A violation is a defect of the planner: nothing of the plan may run.
