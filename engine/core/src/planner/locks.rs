@@ -43,11 +43,11 @@ fn at_place(
             Action::Create(_) | Action::Copy(_) | Action::Tag(_) | Action::Lock(_) => None,
         })
         .collect();
-    let (cluster, world) = (view.subject.cluster, view.world);
+    let cluster = view.subject.cluster;
     for point in seen.points().iter().filter(|point| point.is_restorable() && lacks(point, lock, view.as_of)) {
         let reasons = kept.reasons(place, view::id(point));
         let is_kept = !reasons.is_empty() && !reasons.iter().any(|reason| is_not_for_locks(*reason));
-        let mark = tombstones::of(point, &cluster.uid, place.name, world);
+        let mark = tombstones::of(point, &cluster.uid, seen);
         if !is_kept || touched.contains(&point.key) || !matches!(mark, Mark::None) {
             continue;
         }
