@@ -102,7 +102,7 @@ pub(crate) enum Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct ObserveOptions {
-    /// Write the inventory to a file, for `plan -inventory`
+    /// Write the inventory to a file, for `plan -inventory`; one that is named .json is JSON
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
 }

@@ -26,7 +26,20 @@ pub(super) struct Outcome {
 }
 
 impl Outcome {
-    pub(super) fn append(&mut self, other: Self) {
+    /// What was decided about all clusters together, in their order.
+    pub(super) fn of_all(outcomes: Vec<Self>) -> Self {
+        let sum = |count: fn(&Self) -> usize| outcomes.iter().map(count).sum::<usize>();
+        let mut total = Self {
+            changes: Vec::with_capacity(sum(|own| own.changes.len())),
+            waiting: Vec::with_capacity(sum(|own| own.waiting.len())),
+            findings: Vec::with_capacity(sum(|own| own.findings.len())),
+            ..Self::default()
+        };
+        outcomes.into_iter().for_each(|own| total.append(own));
+        total
+    }
+
+    fn append(&mut self, other: Self) {
         self.changes.extend(other.changes);
         self.waiting.extend(other.waiting);
         self.findings.extend(other.findings);

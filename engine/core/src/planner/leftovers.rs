@@ -48,7 +48,7 @@ pub(super) fn plan(view: &View<'_>, judged: &Judged<'_>, outcome: &mut Outcome) 
         let mut blocked = None;
         for point in left.into_iter().filter(|point| !view.is_held(point)) {
             if point.unsealed.is_empty() {
-                blocked = remove(view, place, point, &safety, outcome).err().or(blocked);
+                blocked = remove(view, place, seen, point, &safety, outcome).err().or(blocked);
             } else if safety.unknown.is_none() {
                 adopt(view, place, point, outcome);
             }
@@ -183,11 +183,12 @@ fn adopt(view: &View<'_>, place: &Place<'_>, point: &RecoveryPoint<'_>, outcome:
 fn remove(
     view: &View<'_>,
     place: &Place<'_>,
+    seen: Seen<'_>,
     point: &RecoveryPoint<'_>,
     safety: &Safety,
     outcome: &mut Outcome,
 ) -> Result<(), String> {
-    let (cluster, world, as_of) = (view.subject.cluster, view.world, view.as_of);
+    let (cluster, as_of) = (view.subject.cluster, view.as_of);
     let Some(because) = because(point) else { return Ok(()) };
     let grace = place.grace();
     let mark_point = |grace| MarkPoint {
@@ -197,7 +198,7 @@ fn remove(
         snapshots: point.parts.iter().map(expected_part).collect(),
         is_double: point.state == PointState::Double,
     };
-    let mark = tombstones::of(point, &cluster.uid, place.name, world);
+    let mark = tombstones::of(point, &cluster.uid, seen);
     if !is_quiet(point, as_of) {
         return Ok(());
     }
