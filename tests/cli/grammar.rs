@@ -71,8 +71,10 @@ fn version_is_told_in_every_way_that_hands_know() {
 #[test]
 fn the_help_of_every_command_is_as_it_was_reviewed() {
     let place = Place::small();
-    let commands =
-        ["", "validate", "observe", "plan", "show", "apply", "status", "hold", "simulate", "state", "lease", "version"];
+    let commands = [
+        "", "validate", "observe", "plan", "show", "apply", "status", "hold", "simulate", "state", "lease", "explain",
+        "version",
+    ];
     let mut help = String::new();
     for command in commands {
         let arguments: Vec<&str> = [command, "-help"].into_iter().filter(|word| !word.is_empty()).collect();
@@ -103,7 +105,10 @@ fn nothing_that_is_not_built_is_in_the_help() {
         .collect();
     assert_eq!(
         commands,
-        ["validate", "observe", "plan", "show", "apply", "status", "hold", "simulate", "state", "lease", "version"]
+        [
+            "validate", "observe", "plan", "show", "apply", "status", "hold", "simulate", "state", "lease", "explain",
+            "version"
+        ]
     );
     for unbuilt in ["json-into", "max-delete", "-ref", "restore", "drift"] {
         assert!(!help.contains(unbuilt), "{unbuilt}");

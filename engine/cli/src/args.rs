@@ -71,8 +71,17 @@ pub(crate) enum Command {
     /// Which run works on which cluster; take a lease away from a run that has ended
     #[command(subcommand)]
     Lease(LeaseCommand),
+    /// What the code of a diagnostic means, with an example that is wrong and one that is right
+    Explain(ExplainOptions),
     /// The version, and the providers that this build has
     Version,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExplainOptions {
+    /// The code, as it stands between the brackets of `error[CODE]`; without it, all codes
+    #[arg(value_name = "CODE")]
+    pub(crate) code: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -37,7 +37,7 @@ pub async fn run(arguments: impl IntoIterator<Item = OsString>, host: &Host, io:
         }
     };
     log_to_stderr(arguments.global.log.as_deref());
-    let is_one_document = matches!(arguments.command, Command::Show(_) | Command::Version);
+    let is_one_document = matches!(arguments.command, Command::Show(_) | Command::Explain(_) | Command::Version);
     let screen = Screen::new(io, &arguments.global, is_one_document, host);
     let mut codes = match dispatch(&arguments, host, &screen).await {
         Ok(codes) => codes,
@@ -64,6 +64,7 @@ async fn dispatch(arguments: &Arguments, host: &Host, screen: &Screen) -> anyhow
         Command::Simulate(options) => commands::simulate::run(options, global, host, screen).await,
         Command::State(command) => commands::history::run(command, global, host, screen).await,
         Command::Lease(command) => commands::lease::run(command, global, host, screen).await,
+        Command::Explain(options) => commands::explain::run(options, screen),
         Command::Version => Ok(commands::version::run(host, screen)),
     }
 }

@@ -3,7 +3,7 @@
 use crate::args::Global;
 use crate::exit::Codes;
 use crate::host::{Host, Io};
-use backstay_core::diagnostic::{Diagnostics, Severity};
+use backstay_core::diagnostic::{Diagnostics, Part, Severity};
 use backstay_report::{Paint, fold};
 use backstay_runtime::seams::Clock;
 use serde_json::{Value, json};
@@ -147,7 +147,17 @@ impl Screen {
                 self.json(level, "diagnostic", &diagnostic.message, json!({ "diagnostic": diagnostic }));
             }
         } else {
-            self.err(&diagnostics.render());
+            self.err(&diagnostics.draw(&|part, text| self.paint(part, text)));
+        }
+    }
+
+    fn paint(&self, part: Part, text: &str) -> String {
+        let paint = self.err_paint;
+        match part {
+            Part::Error => paint.red(text),
+            Part::Warning => paint.yellow(text),
+            Part::Message | Part::Hint => paint.bold(text),
+            Part::Gutter | Part::Related | Part::Note => paint.cyan(text),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Where the documents come from: the working directory, or a git commit.
 
-use crate::file_store::{Document, read_documents};
+use crate::documents::{Content, Document, read_documents};
 use crate::seams::StoreError;
 use backstay_core::canonical::Digest;
 use backstay_core::document::SourceTree;
@@ -23,8 +23,9 @@ fn to_tree(documents: &[Document]) -> SourceTree {
     let mut tree = SourceTree::new();
     for (path, content) in documents {
         match content {
-            Ok(bytes) => tree.insert(path.as_str(), bytes.as_slice()),
-            Err(because) => tree.insert_unreadable(path.as_str(), because.as_str()),
+            Content::Bytes(bytes) => tree.insert(path.as_str(), bytes.as_slice()),
+            Content::Unreadable(because) => tree.insert_unreadable(path.as_str(), because.as_str()),
+            Content::TooLarge(bytes) => tree.insert_too_large(path.as_str(), *bytes),
         }
     }
     tree
@@ -32,10 +33,15 @@ fn to_tree(documents: &[Document]) -> SourceTree {
 
 /// Reads the working directory's documents, and says which commit they are, when they are in a repository.
 pub fn from_directory(root: &Path) -> Result<Sources, StoreError> {
-    let documents = read_documents(root, SourceTree::takes)?;
+    let documents = read_documents(root)?;
     let tree = to_tree(&documents);
-    let texts =
-        documents.into_iter().filter_map(|(path, bytes)| Some((path, String::from_utf8(bytes.ok()?).ok()?))).collect();
+    let texts = documents
+        .into_iter()
+        .filter_map(|(path, content)| match content {
+            Content::Bytes(bytes) => Some((path, String::from_utf8(bytes).ok()?)),
+            Content::Unreadable(_) | Content::TooLarge(_) => None,
+        })
+        .collect();
     let digest = tree.digest();
     let head = head_of(root);
     let (commit, dirty) = match head {
@@ -88,7 +94,10 @@ fn tree_at(repository: &Repository, prefix: &Path, commit: &str) -> Result<Sourc
         let path = format!("{directory}{name}");
         if entry.kind() == Some(ObjectType::Blob) && SourceTree::takes(&path) {
             match repository.find_blob(entry.id()) {
-                Ok(blob) => documents.push((path, Ok(blob.content().to_vec()))),
+                Ok(blob) if blob.size() as u64 > SourceTree::LARGEST_FILE => {
+                    documents.push((path, Content::TooLarge(blob.size() as u64)));
+                }
+                Ok(blob) => documents.push((path, Content::Bytes(blob.content().to_vec()))),
                 Err(error) => failure = Some(error),
             }
         }

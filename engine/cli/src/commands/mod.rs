@@ -1,6 +1,7 @@
 //! One module a verb.
 
 pub(crate) mod apply;
+pub(crate) mod explain;
 pub(crate) mod history;
 pub(crate) mod hold;
 pub(crate) mod lease;

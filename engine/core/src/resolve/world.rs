@@ -1,13 +1,12 @@
 //! Worlds: what exists at simulated sites.
 
 use super::report::{Reader, Report};
-use crate::diagnostic::{Diagnostic, Diagnostics, Place, quote};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, Place, quote};
 use crate::document::world::WorldSpec;
-use crate::document::{Document, Parsed, SourceTree, Spec, Spot, parse};
+use crate::document::{Absent, Document, Parsed, SourceTree, Spec, Spot, parse};
 use crate::name::{AccountId, DiskId, InstanceId, SystemId};
 use crate::time::Duration;
-use jiff::Timestamp;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// The world of each file that has one.
 pub(super) type Worlds<'d> = BTreeMap<&'d str, World<'d>>;
@@ -26,7 +25,8 @@ pub fn read_world(sources: &SourceTree, path: &str) -> Result<WorldSpec, Diagnos
     let mut only = SourceTree::new();
     match sources.get(path) {
         Some(Ok(bytes)) => only.insert(path, bytes),
-        Some(Err(because)) => only.insert_unreadable(path, because),
+        Some(Err(Absent::Unreadable(because))) => only.insert_unreadable(path, because),
+        Some(Err(Absent::TooLarge(bytes))) => only.insert_too_large(path, bytes),
         None => only.insert_unreadable(path, "there is no such file"),
     }
     let Parsed { pages, documents, diagnostics, .. } = parse(&only);
@@ -40,7 +40,9 @@ pub fn read_world(sources: &SourceTree, path: &str) -> Result<WorldSpec, Diagnos
         Some(world) => Ok(world),
         None if diagnostics.has_errors() => Err(diagnostics),
         None => {
-            let none = Diagnostic::error("no-world", "this file holds no `World`").at(Place::file(path));
+            let none = Diagnostic::error(Code::NoWorld, "this file holds no `World`")
+                .at(Place::file(path))
+                .hint("write one there: it says what exists at the simulated site");
             Err([none].into_iter().collect())
         }
     }
@@ -55,8 +57,8 @@ pub(super) fn check<'d>(documents: &'d [Document], report: &mut Report<'_, 'd>) 
         let mut reader = Reader::new(report, document);
         if worlds.contains_key(path) {
             reader.error(Spot::Value("/kind"), || {
-                Diagnostic::error("duplicate-name", "this file has a second `World`")
-                    .hint("a site names a file, so each world needs its own")
+                Diagnostic::error(Code::DuplicateName, "this file has a second `World`")
+                    .hint("move it to a file of its own: a site names a file, and means the one world in it")
             });
         }
         one(&mut reader, spec);
@@ -66,25 +68,18 @@ pub(super) fn check<'d>(documents: &'d [Document], report: &mut Report<'_, 'd>) 
 }
 
 fn one(reader: &mut Reader<'_, '_, '_>, spec: &WorldSpec) {
-    if let Err(error) = spec.start.parse::<Timestamp>() {
-        reader.error(Spot::Value("/spec/start"), || {
-            Diagnostic::error("wrong-form", format!("{} is not an instant: {error}", quote(&spec.start)))
-        });
-    }
+    reader.instant("/spec/start", &spec.start);
     reader.value::<AccountId>("/spec/account", &spec.account);
-    let (mut instances, mut disks) = (BTreeSet::new(), BTreeSet::new());
+    let (mut instances, mut disks) = (BTreeMap::new(), BTreeMap::new());
     for (i, instance) in spec.instances.iter().enumerate() {
         let at = format!("/spec/instances/{i}");
-        reader.value::<InstanceId>(&format!("{at}/id"), &instance.id);
-        if !instances.insert(&instance.id) {
-            twice(reader, &format!("{at}/id"), "instance", &instance.id);
-        }
+        let id_at = format!("{at}/id");
+        reader.value::<InstanceId>(&id_at, &instance.id);
+        once(reader, &mut instances, id_at, "instance", &instance.id);
         for (d, disk) in instance.disks.iter().enumerate() {
             let at = format!("{at}/disks/{d}/id");
             reader.value::<DiskId>(&at, &disk.id);
-            if !disks.insert(&disk.id) {
-                twice(reader, &at, "disk", &disk.id);
-            }
+            once(reader, &mut disks, at, "disk", &disk.id);
         }
         if let Some(postgres) = &instance.postgres {
             reader.value::<SystemId>(&format!("{at}/postgres/system"), &postgres.system);
@@ -95,8 +90,22 @@ fn one(reader: &mut Reader<'_, '_, '_>, spec: &WorldSpec) {
     }
 }
 
-fn twice(reader: &mut Reader<'_, '_, '_>, pointer: &str, what: &str, id: &str) {
-    reader.error(Spot::Value(pointer), || {
-        Diagnostic::error("duplicate-id", format!("the {what} {} is in this world twice", quote(id)))
+fn once<'s>(
+    reader: &mut Reader<'_, '_, '_>,
+    firsts: &mut BTreeMap<&'s str, String>,
+    pointer: String,
+    what: &str,
+    id: &'s str,
+) {
+    let Some(first) = firsts.get(id) else {
+        firsts.insert(id, pointer);
+        return;
+    };
+    let place = reader.report.place(reader.document.seat, Spot::Value(first));
+    reader.error(Spot::Value(&pointer), || {
+        Diagnostic::error(Code::DuplicateId, format!("the {what} {} is in this world twice", quote(id)))
+            .label("again here")
+            .beside(place, "first here")
+            .hint("an id is one thing's: give the second another one, or remove it")
     });
 }
