@@ -9,7 +9,7 @@ use crate::format::{Fault, Unreadable, format};
 use crate::host::Host;
 use crate::screen::Screen;
 use crate::session::directory;
-use backstay_core::diagnostic::{Diagnostic, Diagnostics, Place, source_line};
+use backstay_core::diagnostic::{Code as Mistake, Diagnostic, Diagnostics, Place};
 use backstay_report::{Paint, clean};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -21,7 +21,7 @@ const LARGEST: usize = 32 << 20;
 const STANDARD_INPUT: &str = "standard input";
 
 pub(crate) fn run(options: &FmtOptions, global: &Global, host: &Host, screen: &Screen) -> anyhow::Result<Codes> {
-    let mut run = Run { options, screen, wrong: Vec::new(), unformatted: 0 };
+    let mut run = Run { options, screen, wrong: Vec::new(), unformatted: 0, unwritten: 0 };
     if options.files.iter().any(|file| file == Path::new("-")) {
         anyhow::ensure!(options.files.len() == 1, "`-` stands alone: standard input has one text");
         run.standard_input()?;
@@ -31,11 +31,12 @@ pub(crate) fn run(options: &FmtOptions, global: &Global, host: &Host, screen: &S
             run.file(&root, &file);
         }
     }
+    let (unformatted, unwritten) = (run.unformatted, run.unwritten);
     let wrong: Diagnostics = run.wrong.into_iter().collect();
     screen.diagnostics(&wrong);
     let mut codes = Codes::none();
-    codes.add_if(wrong.has_errors(), Code::Error);
-    codes.add_if(options.check && run.unformatted > 0, Code::Partial);
+    codes.add_if(wrong.has_errors() || unwritten > 0, Code::Error);
+    codes.add_if(options.check && unformatted > 0, Code::Partial);
     Ok(codes)
 }
 
@@ -45,6 +46,8 @@ struct Run<'a> {
     wrong: Vec<Diagnostic>,
     /// How many files did not look as they should.
     unformatted: usize,
+    /// How many of them could not be written.
+    unwritten: usize,
 }
 
 impl Run<'_> {
@@ -67,7 +70,7 @@ impl Run<'_> {
         let path = root.join(name);
         let bytes = match files::read(&path, LARGEST) {
             Ok(bytes) => bytes,
-            Err(because) => return self.refuse(name, "unreadable", &format!("this file cannot be read: {because}")),
+            Err(because) => return self.refuse(name, Mistake::Unreadable, &format!("this file cannot be read: {because}")),
         };
         let Some((before, after)) = self.format(name, &bytes) else { return };
         if before == after {
@@ -77,7 +80,8 @@ impl Run<'_> {
         if !self.options.check
             && let Err(because) = files::replace(&path, &bytes, after.as_bytes())
         {
-            return self.refuse(name, "unwritable", &format!("this file cannot be written: {because}"));
+            self.unwritten += 1;
+            return self.screen.error(&anyhow::anyhow!("{} cannot be written: {because}", clean(name)));
         }
         if self.screen.is_json {
             self.told(name, &before, &after, &json!({}));
@@ -106,18 +110,16 @@ impl Run<'_> {
     /// A text before and after; `None` when it stays as it is, which has been noted.
     fn format(&mut self, name: &str, bytes: &[u8]) -> Option<(String, String)> {
         let Ok(text) = std::str::from_utf8(bytes) else {
-            self.refuse(name, "encoding", "this file is not UTF-8");
+            self.refuse(name, Mistake::Encoding, "this file is not UTF-8");
             return None;
         };
         match format(text) {
             Ok(formatted) => return Some((text.to_owned(), formatted)),
             Err(Fault::Unreadable(unreadable)) => self.wrong.push(syntax(name, text, &unreadable)),
-            Err(fault @ Fault::WouldChange(_)) => self.wrong.push(
-                Diagnostic::warning("not-formatted", format!("this file is left as it is: {fault}"))
-                    .at(Place::file(name))
-                    .hint("it is read as before; format it by hand"),
-            ),
-            Err(Fault::NoThread(because)) => self.refuse(name, "unreadable", &because),
+            Err(fault @ Fault::WouldChange(_)) => self.screen.note(&clean(&format!(
+                "warning: {name} is left as it is, and is read as before: {fault}; format it by hand"
+            ))),
+            Err(Fault::NoThread(because)) => self.refuse(name, Mistake::Unreadable, &because),
         }
         None
     }
@@ -137,7 +139,7 @@ impl Run<'_> {
         self.screen.out_whole(&text);
     }
 
-    fn refuse(&mut self, name: &str, code: &str, message: &str) {
+    fn refuse(&mut self, name: &str, code: Mistake, message: &str) {
         self.wrong.push(Diagnostic::error(code, message).at(Place::file(name)));
     }
 }
@@ -145,7 +147,7 @@ impl Run<'_> {
 /// A mistake in the form of a file, with its place.
 fn syntax(name: &str, text: &str, unreadable: &Unreadable) -> Diagnostic {
     let Unreadable { message, line, column } = unreadable;
-    let told = Diagnostic::error("syntax", format!("this is not YAML that can be read: {message}"));
+    let told = Diagnostic::error(Mistake::Syntax, format!("this is not YAML that can be read: {message}"));
     // The end of a text is behind its last line.
     let last = text.lines().count();
     let (line, column) = if *line > last { (last, usize::MAX) } else { (*line, *column) };
@@ -153,7 +155,6 @@ fn syntax(name: &str, text: &str, unreadable: &Unreadable) -> Diagnostic {
         return told.at(Place::file(name));
     };
     let column = column.min(source.chars().count() + 1);
-    let (source_line, marker, length) = source_line(source, column.saturating_sub(1), 1);
-    told.at(Place { line, column, source_line, marker, length, ..Place::file(name) })
+    told.at(Place::file(name).on_line(line, column.saturating_sub(1), source))
         .hint("this file stays as it is until that is repaired; `backstay validate` tells more")
 }

@@ -5,6 +5,7 @@ pub(crate) mod backup;
 pub(crate) mod base;
 pub(crate) mod completion;
 pub(crate) mod drift;
+pub(crate) mod explain;
 pub(crate) mod fmt;
 pub(crate) mod history;
 pub(crate) mod hold;
