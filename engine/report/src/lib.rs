@@ -15,6 +15,8 @@ mod json;
 mod paint;
 mod plan_md;
 mod plan_table;
+#[cfg(test)]
+mod plan_tests;
 mod plan_text;
 mod report;
 mod status_text;
