@@ -29,6 +29,8 @@ fn an_unknown_flag_is_an_error_with_a_hint_and_never_the_code_of_differences() {
         (&["plan", "-parallelism=many"], "invalid digit"),
         (&["show"], "FILE"),
         (&[], "Usage"),
+        (&["help", "pln"], "plan"),
+        (&["lease"], "Usage"),
     ] {
         let said = place.run(arguments);
         assert_eq!(said.code, 1, "{arguments:?}");
@@ -59,7 +61,7 @@ fn version_is_told_in_every_way_that_hands_know() {
     let place = Place::small();
     let said = place.done(&["version"]);
     assert_eq!(said.out, format!("Backstay {}\nproviders: sim, local\n", env!("CARGO_PKG_VERSION")));
-    for flag in ["-version", "--version", "-V"] {
+    for flag in ["-version", "--version", "-v", "-V"] {
         assert_eq!(place.done(&[flag]).out, format!("backstay {}\n", env!("CARGO_PKG_VERSION")));
     }
     let json: serde_json::Value = serde_json::from_str(&place.done(&["version", "-json"]).out).unwrap();
@@ -68,11 +70,48 @@ fn version_is_told_in_every_way_that_hands_know() {
     assert_eq!(json["type"], "version");
 }
 
+/// Every verb, in the order of the help.
+const VERBS: [&str; 16] = [
+    "init",
+    "validate",
+    "fmt",
+    "observe",
+    "plan",
+    "show",
+    "apply",
+    "status",
+    "backup",
+    "drift",
+    "hold",
+    "simulate",
+    "state",
+    "lease",
+    "completion",
+    "version",
+];
+
+#[test]
+fn help_is_given_in_every_way_that_hands_know() {
+    let place = Place::small();
+    let help = place.done(&["plan", "-help"]).out;
+    assert!(help.contains("Usage: backstay plan"), "{help}");
+    for arguments in [&["help", "plan"][..], &["plan", "--help"], &["plan", "-h"]] {
+        assert_eq!(place.done(arguments).out, help, "{arguments:?}");
+    }
+    let whole = place.done(&["-help"]).out;
+    for arguments in [&["help"][..], &["--help"], &["-h"]] {
+        assert_eq!(place.done(arguments).out, whole, "{arguments:?}");
+    }
+    assert_eq!(place.done(&["help", "lease", "break"]).out, place.done(&["lease", "break", "-help"]).out);
+    // Alone it tells the same, on the other stream: nothing was done.
+    let alone = place.run(&[]);
+    assert_eq!((alone.code, alone.out.as_str(), alone.err.as_str()), (1, "", whole.as_str()));
+}
+
 #[test]
 fn the_help_of_every_command_is_as_it_was_reviewed() {
     let place = Place::small();
-    let commands =
-        ["", "validate", "observe", "plan", "show", "apply", "status", "hold", "simulate", "state", "lease", "version"];
+    let commands: Vec<&str> = std::iter::once("").chain(VERBS).collect();
     let mut help = String::new();
     for command in commands {
         let arguments: Vec<&str> = [command, "-help"].into_iter().filter(|word| !word.is_empty()).collect();
@@ -101,11 +140,8 @@ fn nothing_that_is_not_built_is_in_the_help() {
         .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
         .filter_map(|line| line.split_whitespace().next())
         .collect();
-    assert_eq!(
-        commands,
-        ["validate", "observe", "plan", "show", "apply", "status", "hold", "simulate", "state", "lease", "version"]
-    );
-    for unbuilt in ["-ref", "restore", "drift"] {
+    assert_eq!(commands, VERBS.into_iter().chain(["help"]).collect::<Vec<_>>());
+    for unbuilt in ["json-into", "max-delete", "restore"] {
         assert!(!help.contains(unbuilt), "{unbuilt}");
     }
     // Every command that is listed does something: it knows its own help.

@@ -3,8 +3,13 @@
 
 mod bugs_of_others;
 mod codes;
+mod completion;
+mod drift;
+mod fmt;
+mod git;
 mod grammar;
 mod history;
+mod init;
 mod json;
 mod killed;
 mod leases;

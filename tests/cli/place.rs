@@ -21,6 +21,11 @@ impl Place {
         Self { shell: Shell::in_directory(directory.path()), directory }
     }
 
+    /// A directory without anything in it.
+    pub(crate) fn empty() -> Self {
+        Self::in_directory(TempDir::new().unwrap())
+    }
+
     /// The fleet `small` of the scenarios: clusters `orders` and `wiki`.
     pub(crate) fn small() -> Self {
         let place = Self::in_directory(TempDir::new().unwrap());

@@ -1,7 +1,12 @@
 //! The command line's grammar. `-flag` and `--flag` both work, as Terraform's users expect.
 
+mod tools;
+
+pub(crate) use tools::{CompletionOptions, FmtOptions, Iaas, InitOptions, ManOptions, ShellName};
+
 use crate::selectors::{Selectors, Views};
-use clap::{Args, Parser, Subcommand};
+use backstay_core::drift::Class;
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use jiff::{SignedDuration, Timestamp};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -10,9 +15,12 @@ use std::str::FromStr;
 /// Declarative reconciliation of PostgreSQL backups: a git repository says how each cluster must be recoverable, Backstay
 /// plans the difference to what exists, and applies it.
 #[derive(Debug, Parser)]
-#[command(name = "backstay", version, disable_help_subcommand = true, max_term_width = 100, args_override_self = true)]
+#[command(name = "backstay", version, disable_version_flag = true, max_term_width = 100, args_override_self = true)]
 #[command(after_help = "A flag may be written with one dash or with two: -chdir=DIR, --chdir=DIR.")]
 pub(crate) struct Arguments {
+    /// Print version
+    #[arg(short = 'v', long, short_alias = 'V', action = clap::ArgAction::Version)]
+    version: Option<bool>,
     #[command(flatten)]
     pub(crate) global: Global,
     #[command(subcommand)]
@@ -53,8 +61,12 @@ pub(crate) struct Global {
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Make a first fleet: commented documents for an IaaS, with schemas for editors
+    Init(InitOptions),
     /// Check the documents: every error at once, each with its place and a hint
     Validate,
+    /// Give all documents one look, without a change to what they say
+    Fmt(FmtOptions),
     /// List everything that exists, and record it
     Observe(ObserveOptions),
     /// Show what would be done, and why; changes nothing
@@ -65,6 +77,10 @@ pub(crate) enum Command {
     Apply(ApplyOptions),
     /// The backup status of the fleet, or of one cluster with its timeline
     Status(StatusOptions),
+    /// Make a point of one cluster at once, beside what its schedule brings
+    Backup(BackupOptions),
+    /// How the world differs from what is declared; nothing can be changed by it
+    Drift(DriftOptions),
     /// Keep a point whatever its policy says, or let it go again
     Hold(HoldOptions),
     /// What will be made, kept, stored and paid until an instant; changes nothing
@@ -75,6 +91,11 @@ pub(crate) enum Command {
     /// Which run works on which cluster; take a lease away from a run that has ended
     #[command(subcommand)]
     Lease(LeaseCommand),
+    /// Print what makes a shell complete verbs, flags, files and clusters
+    Completion(CompletionOptions),
+    /// Write the manual pages
+    #[command(hide = true)]
+    Man(ManOptions),
     /// The version, and the providers that this build has
     Version,
 }
@@ -100,6 +121,12 @@ pub(crate) struct PlanOptions {
     /// Plan over a recorded inventory; such a plan is never applied
     #[arg(long, value_name = "FILE")]
     pub(crate) inventory: Option<PathBuf>,
+    /// Plan the documents of a commit instead of the work tree's: a branch, a tag, an id, HEAD~2, or COMMIT:DIR
+    #[arg(id = "ref", long, value_name = "GITREF")]
+    pub(crate) git_ref: Option<String>,
+    /// Show only what the documents cause, compared with those of this commit
+    #[arg(long, value_name = "GITREF", conflicts_with = "selectors")]
+    pub(crate) base: Option<String>,
     #[command(flatten)]
     pub(crate) selectors: Selectors,
     #[command(flatten)]
@@ -146,6 +173,28 @@ pub(crate) struct StatusOptions {
     pub(crate) cluster: Option<String>,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct DriftOptions {
+    /// Only these classes: missing, late, changed, unmanaged, orphan, unlocked
+    #[arg(long, value_name = "CLASS,…", value_delimiter = ',')]
+    pub(crate) class: Vec<Class>,
+    /// Rules that ignore drift, each with an owner, a reason and an end; drift-ignore.yaml when it is there
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ignore_file: Option<PathBuf>,
+    /// Only what began since then: a length of time before now as 2d, or an instant (RFC 3339)
+    #[arg(long, value_name = "WHEN")]
+    pub(crate) since: Option<Since>,
+    /// Markdown, for an issue or a comment
+    #[arg(long, group = "form", conflicts_with = "json")]
+    pub(crate) md: bool,
+    /// SARIF 2.1.0, which code hosts show beside the documents
+    #[arg(long, group = "form", conflicts_with = "json")]
+    pub(crate) sarif: bool,
+    /// JUnit XML, one test case a cluster
+    #[arg(long, group = "form", conflicts_with = "json")]
+    pub(crate) junit: bool,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum StateCommand {
     /// All runs, or one run: which changes it began, how each ended, and which calls have no answer
@@ -172,6 +221,16 @@ pub(crate) struct BreakOptions {
     /// Do not ask
     #[arg(long)]
     pub(crate) auto_approve: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BackupOptions {
+    /// The cluster, by name or uid
+    #[arg(value_name = "CLUSTER")]
+    pub(crate) cluster: String,
+    /// What for, for whoever finds it
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -237,6 +296,25 @@ impl FromStr for Until {
     }
 }
 
+/// An instant, or a length of time before now.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Since {
+    /// RFC 3339.
+    At(Timestamp),
+    /// `2d`.
+    Before(backstay_core::time::Duration),
+}
+
+impl FromStr for Since {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let before = text.parse().map(Self::Before);
+        before
+            .or_else(|_| text.parse().map(Self::At))
+            .map_err(|_| "write a length of time before now as 2d, or an instant as 2026-11-23T00:00:00Z".to_owned())
+    }
+}
+
 /// An instant, or a length of time after the virtual clock.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum AsOf {
@@ -272,19 +350,38 @@ pub(crate) struct Told {
 
 /// Parses, after giving every `-flag` its second dash.
 pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Arguments, Told> {
+    Arguments::try_parse_from(asked_for_help(doubled(arguments)))
+        .map_err(|error| Told { text: error.render().to_string(), is_error: error.use_stderr() })
+}
+
+/// `help VERB` as `VERB --help`: an unknown verb is then told with the one that was meant.
+fn asked_for_help(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let mut arguments: Vec<OsString> = arguments.collect();
+    if arguments.get(1).is_some_and(|word| word == "help") {
+        arguments.remove(1);
+        arguments.push("--help".into());
+    }
+    arguments
+}
+
+/// The grammar itself, for who completes or describes it.
+pub(crate) fn grammar() -> clap::Command {
+    Arguments::command()
+}
+
+/// Gives every `-flag` its second dash; the program's name comes first, and what stands after `--` stays.
+pub(crate) fn doubled(arguments: impl IntoIterator<Item = OsString>) -> impl Iterator<Item = OsString> {
     let mut is_literal = false;
-    let doubled = arguments.into_iter().enumerate().map(|(i, argument)| {
+    arguments.into_iter().enumerate().map(move |(i, argument)| {
         is_literal |= argument == "--";
         match argument.to_str() {
             Some(text) if i > 0 && !is_literal && has_one_dash(text) => OsString::from(format!("-{text}")),
             Some(_) | None => argument,
         }
-    });
-    Arguments::try_parse_from(doubled)
-        .map_err(|error| Told { text: error.render().to_string(), is_error: error.use_stderr() })
+    })
 }
 
-fn has_one_dash(text: &str) -> bool {
+pub(crate) fn has_one_dash(text: &str) -> bool {
     let mut bytes = text.bytes();
     bytes.next() == Some(b'-') && bytes.next().is_some_and(|b| b.is_ascii_alphabetic()) && text.len() > 2
 }

@@ -26,6 +26,35 @@ pub enum Code {
 }
 
 impl Code {
+    /// Every code, by its number.
+    pub const ALL: [Self; 9] = [
+        Self::Done,
+        Self::Error,
+        Self::Differences,
+        Self::Partial,
+        Self::Stale,
+        Self::Refused,
+        Self::LeaseHeld,
+        Self::Coverage,
+        Self::Cancelled,
+    ];
+
+    /// What it means, for the reference.
+    #[must_use]
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::Done => "done; no difference",
+            Self::Error => "error, also in the command line itself",
+            Self::Differences => "differences: `plan -detailed-exitcode`",
+            Self::Partial => "applied in part; `fmt -check`: a file is not formatted",
+            Self::Stale => "the plan is stale or expired",
+            Self::Refused => "refused by policy, limit or protection",
+            Self::LeaseHeld => "a lease is held by another run",
+            Self::Coverage => "a site could not be read, so \"in sync\" cannot be said",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
     /// The number that the process ends with.
     #[must_use]
     pub fn number(self) -> u8 {
@@ -67,13 +96,15 @@ impl Codes {
         self.0.iter().map(|code| code.number()).collect()
     }
 
-    /// The one that is returned: the first of 8, 1, 5, 4, 3, 6, 7, 2.
-    pub(crate) fn first(&self) -> Code {
+    /// Which code is returned before which: 8, 1, 5, 4, 3, 6, 7, 2.
+    pub(crate) fn precedence() -> [Code; 8] {
         use Code::{Cancelled, Coverage, Differences, Error, LeaseHeld, Partial, Refused, Stale};
         [Cancelled, Error, Refused, Stale, Partial, LeaseHeld, Coverage, Differences]
-            .into_iter()
-            .find(|code| self.0.contains(code))
-            .unwrap_or(Code::Done)
+    }
+
+    /// The one that is returned.
+    pub(crate) fn first(&self) -> Code {
+        Self::precedence().into_iter().find(|code| self.0.contains(code)).unwrap_or(Code::Done)
     }
 }
 

@@ -2,13 +2,19 @@
 
 mod args;
 mod commands;
+mod complete;
+mod differences;
 mod environment;
 mod exit;
+mod format;
 mod host;
+mod init;
 mod progress;
+mod reference;
 mod screen;
 mod selectors;
 mod session;
+mod watched;
 
 pub use backstay_runtime::seams::{Clock, Entropy, StoreError};
 pub use backstay_runtime::sites::Registry;
@@ -25,6 +31,9 @@ use std::ffi::OsString;
 /// `arguments` include the program's name. Everything that reaches outside comes in through `host` and `io`, so that tests
 /// run the real command line in one process and in made-up time.
 pub async fn run(arguments: impl IntoIterator<Item = OsString>, host: &Host, io: Io) -> u8 {
+    if let Some(shell) = host.environment.get(complete::VARIABLE) {
+        return complete::answer(shell, arguments, host, io);
+    }
     let given = environment::with_arguments::<Arguments>(arguments, &host.environment);
     let given = given.map_err(|text| Told { text: format!("error: {text}\n"), is_error: true });
     let arguments = match given.and_then(args::parse) {
@@ -41,7 +50,8 @@ pub async fn run(arguments: impl IntoIterator<Item = OsString>, host: &Host, io:
         }
     };
     log_to_stderr(arguments.global.log.as_deref());
-    let is_one_document = matches!(arguments.command, Command::Show(_) | Command::Version);
+    let is_one_document =
+        matches!(arguments.command, Command::Show(_) | Command::Version | Command::Completion(_) | Command::Man(_));
     let screen = Screen::new(io, &arguments.global, is_one_document, host);
     let done = match screen.open_file(&arguments.global, host) {
         Ok(()) => dispatch(&arguments, host, &screen).await,
@@ -59,16 +69,22 @@ pub async fn run(arguments: impl IntoIterator<Item = OsString>, host: &Host, io:
 async fn dispatch(arguments: &Arguments, host: &Host, screen: &Screen) -> anyhow::Result<Codes> {
     let global = &arguments.global;
     match &arguments.command {
+        Command::Init(options) => commands::init::run(options, global, host, screen),
         Command::Validate => commands::validate::run(global, host, screen),
+        Command::Fmt(options) => commands::fmt::run(options, global, host, screen),
         Command::Observe(options) => commands::observe::run(options, global, host, screen).await,
         Command::Plan(options) => commands::plan::run(options, global, host, screen).await,
         Command::Show(options) => commands::show::run(options, global, host, screen),
         Command::Apply(options) => commands::apply::run(options, global, host, screen).await,
         Command::Status(options) => commands::status::run(options, global, host, screen).await,
+        Command::Backup(options) => commands::backup::run(options, global, host, screen).await,
+        Command::Drift(options) => commands::drift::run(options, global, host, screen).await,
         Command::Hold(options) => commands::hold::run(options, global, host, screen).await,
         Command::Simulate(options) => commands::simulate::run(options, global, host, screen).await,
         Command::State(command) => commands::history::run(command, global, host, screen).await,
         Command::Lease(command) => commands::lease::run(command, global, host, screen).await,
+        Command::Completion(options) => commands::completion::run(options, screen),
+        Command::Man(options) => commands::man::run(options, global, host, screen),
         Command::Version => Ok(commands::version::run(host, screen)),
     }
 }

@@ -228,6 +228,14 @@ impl Screen {
         }
     }
 
+    /// All of standard input.
+    pub(crate) fn read_input(&self) -> anyhow::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        let read = self.streams().input.read_to_end(&mut bytes);
+        read.map_err(|error| anyhow::anyhow!("could not read standard input: {error}"))?;
+        Ok(bytes)
+    }
+
     /// Writes out what is still buffered, and tells whether all results could be written.
     pub(crate) fn finish(&self) -> bool {
         let mut streams = self.streams();

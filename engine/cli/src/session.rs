@@ -41,10 +41,25 @@ pub(crate) struct Documents {
 pub(crate) fn read_documents(global: &Global, host: &Host, screen: &Screen) -> anyhow::Result<Documents> {
     let root = directory(global, host);
     let sources = from_directory(&root)?;
+    if let Some(doubt) = &sources.doubt {
+        screen.note(&format!("note: which commit these documents are is unknown, since {doubt}"));
+    }
     if sources.tree.is_empty() {
         bail!(
             "there are no documents in {}: expected fleet/ and policies/ there (-chdir names another place)",
             root.display()
+        );
+    }
+    Ok(Documents::of(root, sources, screen))
+}
+
+/// Reads and resolves the documents of a commit.
+fn read_commit(named: &str, global: &Global, host: &Host, screen: &Screen) -> anyhow::Result<Documents> {
+    let root = directory(global, host);
+    let sources = from_commit(&root, named)?;
+    if sources.tree.is_empty() {
+        bail!(
+            "there are no documents in `{named}`: expected fleet/ and policies/ there; a fleet elsewhere in it is COMMIT:DIR"
         );
     }
     Ok(Documents::of(root, sources, screen))
@@ -93,13 +108,28 @@ pub(crate) struct Session {
     pub(crate) sites: Sites,
     pub(crate) store: Arc<dyn StateStore>,
     pub(crate) key_file: KeyFile,
+    /// The documents with the sites of others beside them, where those are to be seen too.
+    wider: Option<Desired>,
     parallelism: usize,
 }
 
 impl Session {
     /// Opens the fleet; `None` when its documents say too little, which has been told.
     pub(crate) fn open(global: &Global, host: &Host, screen: &Screen) -> anyhow::Result<Option<Self>> {
-        let documents = read_documents(global, host, screen)?;
+        Self::open_at(None, global, host, screen)
+    }
+
+    /// The same for the documents of a commit, when one is named.
+    pub(crate) fn open_at(
+        commit: Option<&str>,
+        global: &Global,
+        host: &Host,
+        screen: &Screen,
+    ) -> anyhow::Result<Option<Self>> {
+        let documents = match commit {
+            Some(named) => read_commit(named, global, host, screen)?,
+            None => read_documents(global, host, screen)?,
+        };
         let has_errors = documents.diagnostics.has_errors();
         let Some(desired) = documents.desired else { return Ok(None) };
         Self::of(documents.root, documents.sources, desired, has_errors, global, host).map(Some)
@@ -131,17 +161,28 @@ impl Session {
         global: &Global,
         host: &Host,
     ) -> anyhow::Result<Self> {
-        // What sites keep on this host lies beside the fleet, wherever the state is.
-        let (store, state): (Arc<dyn StateStore>, PathBuf) = match &desired.fleet.state {
-            StateUrl::File(path) => (Arc::new(FileStore::new(root.join(path))), root.join(path)),
-            StateUrl::Objects(url) => (bucket_store::open(url, &host.environment)?, root.join(HOST_STATE)),
-        };
+        let (store, state) = store_of(&root, &desired, host)?;
         let sites = host.registry.open(&desired, Home { fleet: &root, state: &state });
-        let may_be_made =
-            desired.sites.values().all(|site| matches!(site.provider, Provider::Sim(_) | Provider::Local(_)));
-        let key_file = KeyFile { path: root.join(&desired.fleet.seal_key_file), may_be_made };
+        let key_file = key_file_of(&root, &desired);
         let parallelism = global.parallelism;
-        Ok(Self { root, sources, desired, has_errors, sites, store, key_file, parallelism })
+        Ok(Self { root, sources, desired, has_errors, sites, store, key_file, wider: None, parallelism })
+    }
+
+    /// Has what other documents declare observed too, as far as these do not.
+    pub(crate) fn also_see(&mut self, others: &Desired, host: &Host) {
+        let mut wider = self.desired.clone();
+        for (name, site) in &others.sites {
+            wider.sites.entry(name.clone()).or_insert_with(|| site.clone());
+        }
+        if wider.sites.len() == self.desired.sites.len() {
+            return;
+        }
+        let state = match &self.desired.fleet.state {
+            StateUrl::File(path) => self.root.join(path),
+            StateUrl::Objects(_) => self.root.join(HOST_STATE),
+        };
+        self.sites = host.registry.open(&wider, Home { fleet: &self.root, state: &state });
+        self.wider = Some(wider);
     }
 
     /// Observes all sites.
@@ -154,7 +195,8 @@ impl Session {
         let keyring = self.key_file.keyring(&HostKeyDisk)?;
         let state = State(self.store.as_ref());
         let clock = host.clock.as_ref();
-        Ok(observe::observe(&self.desired, &self.sites, state, keyring, clock, observer, self.parallelism).await)
+        let desired = self.wider.as_ref().unwrap_or(&self.desired);
+        Ok(observe::observe(desired, &self.sites, state, keyring, clock, observer, self.parallelism).await)
     }
 
     /// The leases as they are now: read before an observation, they show who worked on a cluster after it.
@@ -167,6 +209,20 @@ impl Session {
         let record = observed.records.complete().and_then(|records| records.baseline.as_ref());
         backstay_runtime::baseline::load(self.store.as_ref(), record, &self.desired, &self.root).await
     }
+}
+
+/// The state store, and where sites that live on this host keep things: beside the fleet, wherever the state is.
+pub(crate) fn store_of(root: &Path, desired: &Desired, host: &Host) -> anyhow::Result<(Arc<dyn StateStore>, PathBuf)> {
+    Ok(match &desired.fleet.state {
+        StateUrl::File(path) => (Arc::new(FileStore::new(root.join(path))), root.join(path)),
+        StateUrl::Objects(url) => (bucket_store::open(url, &host.environment)?, root.join(HOST_STATE)),
+    })
+}
+
+/// The file of the key that seals.
+pub(crate) fn key_file_of(root: &Path, desired: &Desired) -> KeyFile {
+    let may_be_made = desired.sites.values().all(|site| matches!(site.provider, Provider::Sim(_) | Provider::Local(_)));
+    KeyFile { path: root.join(&desired.fleet.seal_key_file), may_be_made }
 }
 
 /// The instant to plan for: the one asked for, else the virtual clock where all sites have one, else the host's.

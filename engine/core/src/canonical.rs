@@ -1,5 +1,6 @@
 //! One text for one value: JSON with sorted keys and no white space, so that a digest means something.
 
+use crate::text::Text;
 use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -8,31 +9,46 @@ use std::fmt::Write as _;
 /// A SHA-256 in lowercase hexadecimal.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, serde::Deserialize)]
 #[serde(transparent)]
-pub struct Digest(String);
+pub struct Digest(Text<64>);
 
 impl Digest {
     /// The digest of bytes.
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
-        Self(data_encoding::HEXLOWER.encode(&Sha256::digest(bytes)))
+        Self::of_bytes(&Sha256::digest(bytes).into())
+    }
+
+    /// The digest that is written so.
+    pub(crate) fn written(text: &str) -> Self {
+        Self(text.into())
+    }
+
+    /// The digest that has these bytes.
+    pub(crate) fn of_bytes(bytes: &[u8; 32]) -> Self {
+        Self(data_encoding::HEXLOWER.encode(bytes).as_str().into())
+    }
+
+    /// Its bytes, if it is a SHA-256 as we write it.
+    pub(crate) fn to_bytes(&self) -> Option<[u8; 32]> {
+        data_encoding::HEXLOWER.decode(self.as_str().as_bytes()).ok()?.try_into().ok()
     }
 
     /// All 64 hexadecimal digits.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        self.0.as_str()
     }
 
     /// The first 12 digits, for people.
     #[must_use]
     pub fn brief(&self) -> &str {
-        self.0.get(..12).unwrap_or(&self.0)
+        self.as_str().get(..12).unwrap_or(self.as_str())
     }
 }
 
 impl std::fmt::Display for Digest {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.pad(&self.0)
+        f.pad(self.as_str())
     }
 }
 

@@ -1,5 +1,6 @@
 //! Typed identifiers: a name of one kind can never stand where another is meant.
 
+use crate::text::Text;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -16,13 +17,14 @@ pub struct InvalidName {
     pub rule: &'static str,
 }
 
-/// Declares one identifier type: a checked, ordered, serialisable text.
+/// Declares one identifier type: a checked, ordered, serialisable text. The number says up to which length it takes no
+/// allocation: what there are few of takes none of the room.
 macro_rules! identifier {
-    ($(#[$doc:meta])* $name:ident, $kind:literal, $check:path) => {
+    ($(#[$doc:meta])* $name:ident, $kind:literal, $check:path, $here:literal) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
-        pub struct $name(Box<str>);
+        pub struct $name(Text<$here>);
 
         impl $name {
             /// Checks a text and takes it as an identifier of this kind.
@@ -37,19 +39,19 @@ macro_rules! identifier {
             /// The text itself.
             #[must_use]
             pub fn as_str(&self) -> &str {
-                &self.0
+                self.0.as_str()
             }
         }
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.pad(&self.0)
+                f.pad(self.as_str())
             }
         }
 
         impl fmt::Debug for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, concat!(stringify!($name), "({})"), self.0)
+                write!(f, concat!(stringify!($name), "({})"), self.as_str())
             }
         }
 
@@ -69,13 +71,13 @@ macro_rules! identifier {
 
         impl From<$name> for String {
             fn from(name: $name) -> String {
-                name.0.into()
+                name.as_str().to_owned()
             }
         }
 
         impl AsRef<str> for $name {
             fn as_ref(&self) -> &str {
-                &self.0
+                self.as_str()
             }
         }
     };
@@ -122,51 +124,51 @@ fn given(text: &str) -> Result<(), &'static str> {
 
 identifier!(
     /// The name of a [`crate::model::Site`].
-    SiteName, "site name", declared
+    SiteName, "site name", declared, 22
 );
 identifier!(
     /// The name of a [`crate::model::Policy`].
-    PolicyName, "policy name", declared
+    PolicyName, "policy name", declared, 22
 );
 identifier!(
     /// The name of a cluster, for people. Its identity is its [`ClusterUid`].
-    ClusterName, "cluster name", declared
+    ClusterName, "cluster name", declared, 22
 );
 identifier!(
     /// The name of an archive.
-    ArchiveName, "archive name", declared
+    ArchiveName, "archive name", declared, 22
 );
 identifier!(
     /// The name of a node within its cluster.
-    NodeName, "node name", declared
+    NodeName, "node name", declared, 22
 );
 identifier!(
     /// A cluster's identity: it survives renames and moves.
-    ClusterUid, "cluster uid", tag_safe
+    ClusterUid, "cluster uid", tag_safe, 38
 );
 identifier!(
     /// A virtual machine's id at its site.
-    InstanceId, "instance id", given
+    InstanceId, "instance id", given, 22
 );
 identifier!(
     /// A disk's id at its site.
-    DiskId, "disk id", given
+    DiskId, "disk id", given, 22
 );
 identifier!(
     /// A snapshot's id at its site.
-    SnapshotId, "snapshot id", given
+    SnapshotId, "snapshot id", given, 22
 );
 identifier!(
     /// A place where a provider keeps snapshots: a region, or a location of several.
-    Location, "location", given
+    Location, "location", given, 0
 );
 identifier!(
     /// An encryption key, as its provider names it. Never the key itself.
-    KmsKey, "name of an encryption key", given
+    KmsKey, "name of an encryption key", given, 0
 );
 identifier!(
     /// An account, subscription or project at a provider.
-    AccountId, "account id", given
+    AccountId, "account id", given, 22
 );
 
 /// PostgreSQL's 64-bit database system identifier, from `pg_control`.

@@ -6,7 +6,7 @@ use crate::lsn::WalRange;
 use crate::name::{ClusterUid, SnapshotId, SystemId};
 use crate::observed::{Readiness, SiteInventory, Snapshot};
 use crate::seal::{Keyring, NotOurs, OwnedSnapshot, Place};
-use crate::snapshots::{Attempt, Facts, Progress, Reading, index};
+use crate::snapshots::{Attempt, Progress, Reading, Row, index};
 use crate::tags::{self, PartName, PartRole, PointClass, PointKey};
 use jiff::Timestamp;
 use std::cmp::Reverse;
@@ -37,6 +37,8 @@ pub enum PointState {
         /// What is wrong with it.
         because: &'static str,
     },
+    /// Not a point: a call that was delivered twice made these beside the parts of a point that stands.
+    Double,
 }
 
 /// One part: an owned snapshot and its place in the point.
@@ -46,10 +48,8 @@ pub struct Part<'a> {
     pub name: PartName,
     /// The snapshot.
     pub snapshot: OwnedSnapshot<'a>,
-    /// By what its id is found fast.
-    pub(crate) print: u64,
-    /// When it was marked, by its tag.
-    pub(crate) marked: Option<Timestamp>,
+    /// What its tags say.
+    pub(crate) row: &'a Row,
 }
 
 /// The volume snapshots of one attempt at one site.
@@ -159,7 +159,7 @@ impl<'a> Catalogue<'a> {
         if let Some(said) = self.reading.said_of(uid, self.inventory, self.keyring) {
             shelf.strangers = said.strangers.iter().map(|place| self.stranger(*place, true)).collect();
             let attempts = said.attempts();
-            shelf.points = attempts.map(|attempt| assemble(attempt, &self.inventory.snapshots)).collect();
+            shelf.points = attempts.flat_map(|attempt| assemble(attempt, &self.inventory.snapshots)).collect();
             shelf.points.sort_by_key(|point| Reverse((point.cut, point.key, point.class)));
             shelf.attempts = shelf.points.iter().map(|point| point.key).collect();
             shelf.attempts.extend(shelf.strangers.iter().filter_map(|stranger| named_by(stranger.snapshot)));
@@ -205,24 +205,47 @@ fn named_by(snapshot: &Snapshot) -> Option<PointKey> {
     snapshot.tags.get(tags::POINT)?.parse().ok()
 }
 
-fn assemble<'a>(attempt: Attempt<'a>, list: &'a [Snapshot]) -> RecoveryPoint<'a> {
+/// The point of an attempt; and beside it, where it stands, the doubles of its parts.
+fn assemble<'a>(attempt: Attempt<'a>, list: &'a [Snapshot]) -> impl Iterator<Item = RecoveryPoint<'a>> {
+    let (point, doubles) = match state_of(&attempt, list) {
+        PointState::Incomplete { because } => without_doubles(attempt, list)
+            .unwrap_or((point_of(attempt, PointState::Incomplete { because }, list), None)),
+        state @ (PointState::Restorable | PointState::InProgress | PointState::Failed { .. } | PointState::Double) => {
+            (point_of(attempt, state, list), None)
+        }
+    };
+    std::iter::once(point).chain(doubles)
+}
+
+/// A cloud without tokens makes two of what a call asks for that is delivered twice. The parts that come first and are a point by
+/// themselves are that point, where each of the others carries the intent of one of them: it is a double, and no part.
+fn without_doubles<'a>(
+    attempt: Attempt<'a>,
+    list: &'a [Snapshot],
+) -> Option<(RecoveryPoint<'a>, Option<RecoveryPoint<'a>>)> {
+    let intent = |row: &Row| row.of(list).tags.get(tags::INTENT);
+    (1..attempt.rows.len()).find_map(|end| {
+        let (parts, others) = attempt.rows.split_at(end);
+        let point = attempt.only(parts);
+        let is_double = |row: &Row| intent(row).is_some() && parts.iter().any(|part| intent(part) == intent(row));
+        let state = state_of(&point, list);
+        let stands = matches!(state, PointState::Restorable | PointState::InProgress);
+        (stands && others.iter().all(is_double)).then(|| {
+            let doubles = attempt.only(others);
+            (point_of(point, state, list), Some(point_of(doubles, PointState::Double, list)))
+        })
+    })
+}
+
+fn point_of<'a>(attempt: Attempt<'a>, state: PointState, list: &'a [Snapshot]) -> RecoveryPoint<'a> {
     let Attempt { key, class, rows, .. } = attempt;
     let sealed = rows.iter().take_while(|row| row.is_genuine()).count();
     let (sealed, unsealed) = rows.split_at(sealed);
     let known = sealed.first().and_then(|row| attempt.facts(row));
-    let state = match known {
-        Some(facts) => state_of(&attempt, facts, list),
-        None => PointState::Incomplete { because: "it was never sealed" },
-    };
     let created = || rows.iter().map(|row| row.created);
-    let parts = sealed.iter().filter_map(|row| {
-        Some(Part {
-            name: row.name.clone()?,
-            snapshot: OwnedSnapshot::known(row, list)?,
-            print: row.print,
-            marked: row.marked,
-        })
-    });
+    let parts = sealed
+        .iter()
+        .filter_map(|row| Some(Part { name: row.name.clone()?, snapshot: OwnedSnapshot::known(row, list)?, row }));
     RecoveryPoint {
         key,
         class,
@@ -238,9 +261,12 @@ fn assemble<'a>(attempt: Attempt<'a>, list: &'a [Snapshot]) -> RecoveryPoint<'a>
     }
 }
 
-fn state_of(attempt: &Attempt<'_>, expected: &Facts, list: &[Snapshot]) -> PointState {
+fn state_of(attempt: &Attempt<'_>, list: &[Snapshot]) -> PointState {
     let incomplete = |because| PointState::Incomplete { because };
     let rows = attempt.rows;
+    let Some(expected) = rows.first().filter(|row| row.is_genuine()).and_then(|row| attempt.facts(row)) else {
+        return incomplete("it was never sealed");
+    };
     if !rows.iter().all(|row| row.is_genuine()) {
         return incomplete("some of its snapshots are not sealed");
     }

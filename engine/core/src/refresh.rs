@@ -143,7 +143,7 @@ fn stale_copy(
     there.find_map(|point| match point.state {
         PointState::Restorable => Some(format!("point {} was copied since", point.key)),
         PointState::InProgress => Some(format!("point {} is being copied", point.key)),
-        PointState::Failed { .. } | PointState::Incomplete { .. } => None,
+        PointState::Failed { .. } | PointState::Incomplete { .. } | PointState::Double => None,
     })
 }
 
@@ -151,7 +151,9 @@ fn stale_create(change: &Change, create: &CreatePoint, now: &Now<'_>) -> Option<
     let latest = retention::TOLERANCE.after(now.inventory.clock.now);
     let shelf = now.catalogue.shelf(&change.cluster);
     for point in &shelf.points {
-        let serves = matches!(point.class, PointClass::Scheduled | PointClass::OnDemand)
+        // What a person asked for is made beside all others.
+        let serves = create.class == PointClass::Scheduled
+            && matches!(point.class, PointClass::Scheduled | PointClass::OnDemand)
             && point.cut >= create.point.slot
             && point.cut <= latest;
         match point.state {
@@ -160,7 +162,8 @@ fn stale_create(change: &Change, create: &CreatePoint, now: &Now<'_>) -> Option<
             PointState::Restorable
             | PointState::InProgress
             | PointState::Failed { .. }
-            | PointState::Incomplete { .. } => {}
+            | PointState::Incomplete { .. }
+            | PointState::Double => {}
         }
     }
     if shelf.attempts.contains(&create.point) {

@@ -6,6 +6,7 @@
 mod capable;
 mod clash;
 mod cluster;
+mod declared;
 mod fleet;
 mod known;
 mod left_out;
@@ -14,6 +15,7 @@ mod report;
 mod site;
 mod world;
 
+pub use declared::{DeclaredAt, declared_at};
 pub use world::read_world;
 
 use crate::diagnostic::{Diagnostic, Diagnostics};

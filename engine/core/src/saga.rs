@@ -460,5 +460,6 @@ fn revive_effects(mark: &MarkPoint) -> Vec<Effect> {
 
 fn delete_effects(mark: &MarkPoint) -> Vec<Effect> {
     let deletes = mark.snapshots.iter().map(|target| Effect::Delete { target: target.clone() });
-    checks(mark).chain([Effect::CountDelete]).chain(deletes).chain([Effect::RemoveFiles]).collect()
+    let files = (!mark.is_double).then_some(Effect::RemoveFiles);
+    checks(mark).chain([Effect::CountDelete]).chain(deletes).chain(files).collect()
 }

@@ -4,13 +4,12 @@
 //! and once more by [`crate::verify`].
 
 use crate::lsn::WalRange;
-use crate::memo::{Fingerprint, Memos};
+use crate::memo::{Bits, Fingerprint, Memos};
 use crate::model::ProviderKind;
 use crate::name::{AccountId, ClusterUid, DiskId, SnapshotId, SystemId};
-use crate::observed::{Readiness, SiteInventory, Snapshot};
+use crate::observed::{Generation, Readiness, SiteInventory, Snapshot};
 use crate::seal::{Keyring, NotOurs, OwnedSnapshot, Place};
-use crate::tags::{self, Ours, PartName, PointClass, PointKey};
-use crate::time::parse_stamp;
+use crate::tags::{self, Ours, PartName, PartRole, PointClass, PointKey, Value};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -134,8 +133,10 @@ pub(crate) struct Row {
     pub(crate) is_held: bool,
     /// Whether a tag says that it is marked.
     pub(crate) is_marked: bool,
-    /// When that was, where it can be read.
-    pub(crate) marked: Option<Timestamp>,
+    /// When that was, in microseconds, where it can be read.
+    marked: i64,
+    /// Of the snapshot.
+    generation: Bits,
 }
 
 /// How far a snapshot is, in a word.
@@ -162,12 +163,17 @@ pub(crate) struct Facts {
 pub(crate) struct Attempt<'a> {
     pub(crate) key: PointKey,
     pub(crate) class: PointClass,
-    /// Those that are genuine come first, in the order of their parts.
+    /// Parts come first, in their order; then what was sealed as left over, and last what carries no seal.
     pub(crate) rows: &'a [Row],
     facts: &'a [Facts],
 }
 
 impl<'a> Attempt<'a> {
+    /// Some of its snapshots.
+    pub(crate) fn only(self, rows: &'a [Row]) -> Self {
+        Self { rows, ..self }
+    }
+
     /// What a snapshot of it says of the cut; `None` where that cannot be read.
     pub(crate) fn facts(&self, row: &Row) -> Option<&'a Facts> {
         self.facts.get(index(row.facts))
@@ -175,6 +181,7 @@ impl<'a> Attempt<'a> {
 }
 
 const UNREADABLE: u32 = u32::MAX;
+const UNMARKED: i64 = i64::MIN;
 
 impl Row {
     /// The snapshot itself, which is in this list.
@@ -185,6 +192,16 @@ impl Row {
     /// Whether its seal is genuine.
     pub(crate) fn is_genuine(&self) -> bool {
         self.name.is_some()
+    }
+
+    /// When it was marked, by its tag.
+    pub(crate) fn marked(&self) -> Option<Timestamp> {
+        if self.marked == UNMARKED { None } else { Timestamp::from_microsecond(self.marked).ok() }
+    }
+
+    /// What [`Snapshot::generation`] is of this row's snapshot.
+    pub(crate) fn generation(&self, snapshot: &Snapshot) -> Generation {
+        Generation::of_bits(self.generation.get(|| snapshot.generation_bits()))
     }
 }
 
@@ -305,9 +322,11 @@ impl Said {
         strangers.sort_by_key(|place| &list[index(*place)].id);
         let order = |one: &Found| {
             let part = one.row.name.as_ref().map(|name| (name.index, name.role, name.of));
-            (one.key, one.class, part.is_none(), part)
+            let is_left = one.row.name.as_ref().is_some_and(|name| name.role == PartRole::Unfinished);
+            (one.key, one.class, part.is_none(), is_left, part)
         };
-        found.sort_by(|a, b| order(a).cmp(&order(b)).then_with(|| a.row.of(list).id.cmp(&b.row.of(list).id)));
+        let age = |one: &Found| (one.row.created, &list[index(one.row.place)].id);
+        found.sort_by(|a, b| order(a).cmp(&order(b)).then_with(|| age(a).cmp(&age(b))));
         let mut said = Self { strangers: strangers.into(), ..Self::default() };
         let (mut attempts, mut facts): (Vec<Named>, Vec<Facts>) = (Vec::new(), Vec::new());
         let mut rows = Vec::with_capacity(found.len());
@@ -345,10 +364,10 @@ impl Found {
     /// What a snapshot says that is of an attempt, and ours or without a seal; `None` for strangers.
     fn read(place: u32, snapshot: &Snapshot, place_of_seals: &Place<'_>, keyring: &Keyring) -> Option<Self> {
         let ours = snapshot.tags.ours();
-        let key = PointKey::of_slot(ours.get(tags::POINT)?, ours.get(tags::SLOT)?)?;
-        let class = ours.get(tags::CLASS).and_then(PointClass::parse)?;
+        let key = ours.get(tags::POINT)?.point_of(ours.get(tags::SLOT)?)?;
+        let class = ours.get(tags::CLASS)?.class()?;
         let name = match OwnedSnapshot::check_tags(place_of_seals, snapshot, &ours, keyring) {
-            Ok(_) => Some(ours.get(tags::PART)?.parse().ok()?),
+            Ok(_) => Some(ours.get(tags::PART)?.part()?),
             Err(NotOurs::Unsealed) => None,
             Err(NotOurs::UnknownKey(_) | NotOurs::Forged) => return None,
         };
@@ -365,7 +384,9 @@ impl Found {
             },
             is_held: ours.get(tags::HOLD).is_some(),
             is_marked: ours.get(tags::EXPIRE).is_some(),
-            marked: ours.get(tags::EXPIRE).and_then(parse_stamp),
+            // A tag tells no more than microseconds.
+            marked: ours.get(tags::EXPIRE).and_then(Value::instant).map_or(UNMARKED, Timestamp::as_microsecond),
+            generation: Bits::default(),
         };
         Some(Self { key, class, facts: facts_of(&ours), row })
     }
@@ -373,12 +394,12 @@ impl Found {
 
 fn facts_of(ours: &Ours<'_>) -> Option<Facts> {
     let system = match ours.get(tags::SYSTEM) {
-        Some(text) => Some(text.parse().ok()?),
+        Some(value) => Some(value.system()?),
         None => None,
     };
     let wal = match ours.get(tags::WAL) {
-        Some(text) => Some(tags::parse_wal_tag(text)?),
+        Some(value) => Some(value.wal()?),
         None => None,
     };
-    Some(Facts { cut: parse_stamp(ours.get(tags::CUT)?)?, system, wal })
+    Some(Facts { cut: ours.get(tags::CUT)?.instant()?, system, wal })
 }

@@ -13,9 +13,11 @@ use std::fmt;
 use std::str::FromStr;
 
 mod packed;
+mod value;
 
 pub(crate) use packed::Ours;
 pub use packed::Tags;
+pub(crate) use value::Value;
 
 /// Marks a snapshot as ours: `1`.
 pub const MANAGED: &str = "backstay-managed";

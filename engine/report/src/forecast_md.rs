@@ -79,7 +79,7 @@ fn sentence(head: &str) -> String {
 }
 
 /// Text that can be no markup: neither of Markdown nor of HTML.
-fn safe(text: &str) -> String {
+pub(crate) fn safe(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

@@ -28,7 +28,7 @@ impl Span {
             Reason::GraceOver { ago, .. } | Reason::Abandoned { ago } => Self::Lengths(*ago, *ago),
             Reason::FirstPoint
             | Reason::Retry { .. }
-            | Reason::OnDemand
+            | Reason::OnDemand { .. }
             | Reason::CopyMissing { .. }
             | Reason::TagsChanged { .. }
             | Reason::HoldTagMissing
@@ -58,7 +58,7 @@ impl<'p> General<'p> {
             Reason::Abandoned { .. } => "abandoned".to_owned(),
             Reason::FirstPoint
             | Reason::Retry { .. }
-            | Reason::OnDemand
+            | Reason::OnDemand { .. }
             | Reason::CopyMissing { .. }
             | Reason::TagsChanged { .. }
             | Reason::HoldTagMissing

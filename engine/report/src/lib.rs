@@ -2,7 +2,9 @@
 //!
 //! Pure: it decides how things are told, never what they are. Nothing here knows a terminal; colour is a parameter.
 
+mod base_text;
 mod drawn;
+mod drift;
 mod fold;
 mod forecast_md;
 mod forecast_tables;
@@ -22,6 +24,8 @@ mod report;
 mod status_text;
 mod table;
 
+pub use base_text::{Caused, base_text};
+pub use drift::{drift_junit, drift_md, drift_sarif, drift_text};
 pub use fold::fold;
 pub use forecast_md::forecast_md;
 pub use forecast_tables::forecast_line;

@@ -20,12 +20,13 @@ use crate::sites::Sites;
 use crate::state::State;
 use backstay_core::capabilities::Iaas;
 use backstay_core::model::Desired;
-use backstay_core::name::{ClusterUid, SiteName};
-use backstay_core::observed::{Listing, Observed, Snapshot};
+use backstay_core::name::{ClusterUid, SiteName, SnapshotId};
+use backstay_core::observed::{Listing, Observed};
 use backstay_core::plan::{Action, Change, Plan, WaitingFor};
 use backstay_core::saga::End;
 use backstay_core::seal::SealKey;
 use backstay_core::tags;
+use backstay_core::tombstone::Tombstone;
 use backstay_core::verify::VerifiedPlan;
 use futures::StreamExt as _;
 use jiff::SignedDuration;
@@ -202,17 +203,25 @@ async fn sight_tombstones(context: &Context<'_>, observed: &Observed) -> Result<
     let state = State(context.store);
     for (site, tombstones) in &records.tombstones {
         let Some(Listing::Complete(inventory)) = observed.sites.get(site) else { continue };
-        for (id, tombstone) in tombstones {
-            let digest = tombstone.digest();
+        let unseen: BTreeMap<&SnapshotId, &Tombstone> =
+            tombstones.iter().filter(|(_, tombstone)| !records.sightings.contains_key(&tombstone.digest())).collect();
+        if unseen.is_empty() {
+            continue;
+        }
+        for snapshot in &inventory.snapshots {
+            let Some(tombstone) = unseen.get(&snapshot.id) else { continue };
             let tag = backstay_core::time::stamp(tombstone.content.at);
-            let shows_tag = |snapshot: &Snapshot| snapshot.id == *id && snapshot.tags.get(tags::EXPIRE) == Some(&tag);
-            if !records.sightings.contains_key(&digest) && inventory.snapshots.iter().any(shows_tag) {
-                state.sight(&digest, inventory.clock.now).await?;
+            if snapshot.tags.get(tags::EXPIRE) == Some(&tag) {
+                state.sight(&tombstone.digest(), inventory.clock.now).await?;
             }
         }
     }
     if let Some(latest) = records.recent_deletes.last() {
         state.forget_old_deletes(records, latest.at).await?;
+    }
+    // What is left is read again by the next run, and harms nobody.
+    if let Err(error) = state.forget(observed).await {
+        tracing::warn!(%error, "records that are past their use are left");
     }
     Ok(())
 }

@@ -12,7 +12,7 @@ use crate::state::State;
 use backstay_core::capabilities::Rules;
 use backstay_core::lsn::segment_name;
 use backstay_core::model::{Cluster, PostgresAddress, ProviderKind};
-use backstay_core::name::{AccountId, SiteName, SnapshotId};
+use backstay_core::name::{AccountId, DiskId, SiteName, SnapshotId};
 use backstay_core::observed::{DatabaseState, Generation, Readiness, RecentDelete, Snapshot};
 use backstay_core::plan::{Action, Change, CreatePoint, ExpectedSnapshot, MarkPoint, PlannedPart};
 use backstay_core::refresh::stale_instance;
@@ -21,11 +21,13 @@ use backstay_core::seal::{Keyring, Place, SealKey};
 use backstay_core::tags::{self, Tags};
 use backstay_core::time::stamp;
 use backstay_core::tombstone::{Tombstone, TombstoneContent};
+use backstay_provider::limits::Request;
 use backstay_provider::{
     BackupEnd, BackupSession, CreateSnapshot, Description, ErrorClass, PointFileId, ProviderError,
 };
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// How often an instant that is not fixed yet is asked for again.
 const POLL: SignedDuration = SignedDuration::from_secs(2);
@@ -72,6 +74,8 @@ pub(crate) struct Hands<'a> {
     created: Vec<Snapshot>,
     /// The targets, or a copy's sources, as they were just read again.
     checked: Vec<Snapshot>,
+    /// For how many cuts the budget is taken already.
+    booked: AtomicUsize,
 }
 
 impl From<StoreError> for Answer {
@@ -129,7 +133,8 @@ impl<'a> Hands<'a> {
     ) -> Self {
         let (calls, from) = (site.calls.behind(fence), from.map(|from| from.calls.behind(fence)));
         let (created, checked) = (Vec::new(), Vec::new());
-        Self { site, calls, from, touched, cluster, change, session: None, backup: None, created, checked }
+        let booked = AtomicUsize::new(0);
+        Self { site, calls, from, touched, cluster, change, session: None, backup: None, created, checked, booked }
     }
 
     /// Makes the call, and says what came of it.
@@ -186,6 +191,7 @@ impl<'a> Hands<'a> {
     /// The instance must be as the plan saw it, and a snapshot with one of our intents means that another run has begun this
     /// attempt. A newer point of the slot can only be another run's, and shows in the lease.
     async fn look_for_attempt(&self, create: &CreatePoint) -> Result<Event, Answer> {
+        self.book_cuts(create).await?;
         if let Some(because) = self.stale_instance(create).await? {
             return Err(stale(because));
         }
@@ -212,6 +218,31 @@ impl<'a> Hands<'a> {
             instance.database = databases.status(&create.instance, self.address(create)).await;
         }
         Ok(stale_instance(create, now.as_ref()))
+    }
+
+    /// Takes the budget of the cuts before anything else: nobody waits for it between a look and its call, nor while a server is
+    /// in its backup.
+    async fn book_cuts(&self, create: &CreatePoint) -> Result<(), Answer> {
+        let disks: Vec<DiskId> = create.parts.iter().map(|part| part.disk.clone()).collect();
+        if create.atomic_group && disks.len() > 1 {
+            self.calls.book(Request::CreateGroup(&disks)).await?;
+            self.booked.store(1, Ordering::Relaxed);
+            return Ok(());
+        }
+        for disk in &disks {
+            self.calls.book(Request::Create(disk)).await?;
+        }
+        self.booked.store(disks.len(), Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// The calls for a cut: those of which the budget was taken already, as long as there are any.
+    fn calls_for_cut(&self) -> Calls<'a> {
+        let take = |left: usize| left.checked_sub(1);
+        match self.booked.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take) {
+            Ok(_) => self.calls.booked(),
+            Err(_) => self.calls,
+        }
     }
 
     fn address(&self, create: &CreatePoint) -> Option<&'a PostgresAddress> {

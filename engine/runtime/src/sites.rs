@@ -29,12 +29,22 @@ impl Registry {
     /// Opens every declared site; one that cannot be opened is told, and does not stop the others.
     #[must_use]
     pub fn open(&self, desired: &Desired, home: Home<'_>) -> Sites {
+        self.open_with(desired, home, |site| site)
+    }
+
+    /// The same, with what `keep` leaves of each site's capabilities.
+    pub(crate) fn open_with(
+        &self,
+        desired: &Desired,
+        home: Home<'_>,
+        keep: impl Fn(Capabilities) -> Capabilities,
+    ) -> Sites {
         let open_one = |site: &backstay_core::model::Site| {
             let kind = site.kind();
             let Some(opener) = self.0.get(&kind) else {
                 return Err(format!("this build has no provider `{kind}`; build with `--features {kind}`"));
             };
-            opener.open(site, home).map_err(|error| error.to_string())
+            opener.open(site, home).map(&keep).map_err(|error| error.to_string())
         };
         let opened = desired.sites.iter().map(|(name, site)| (name.clone(), open_one(site))).collect();
         Sites { opened, limits: of_sites(desired.sites.values().map(AsRef::as_ref)) }

@@ -9,6 +9,8 @@
 //! leases/<cluster>   journal/<run>.jsonl
 //! ```
 
+mod forget;
+
 use crate::seams::{StateStore, StoreError};
 use backstay_core::canonical::{self, Digest};
 use backstay_core::name::{ClusterUid, SiteName, SnapshotId};
@@ -16,6 +18,7 @@ use backstay_core::observed::{BaselineRecord, RecentDelete, Records};
 use backstay_core::tags::PointKey;
 use backstay_core::time::{Duration, stamp};
 use backstay_core::tombstone::Tombstone;
+use futures::{StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
@@ -43,6 +46,37 @@ fn segment(id: &str) -> String {
     out
 }
 
+/// The id that a segment stands for.
+fn unsegment(segment: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(segment.len());
+    let mut rest = segment.bytes();
+    while let Some(byte) = rest.next() {
+        let mut escaped = || Some([rest.next()?, rest.next()?]);
+        bytes.push(if byte == b'%' {
+            u8::from_str_radix(std::str::from_utf8(&escaped()?).ok()?, 16).ok()?
+        } else {
+            byte
+        });
+    }
+    String::from_utf8(bytes).ok()
+}
+
+/// How the key of a revocation ends: before it stands the tombstone's.
+const REVOKED: &str = ".revoked";
+
+/// How many records are read at once: a store far away answers each in its time.
+const READS: usize = 32;
+
+/// The values of these keys, in their order. Another run may have removed one since the listing: it is left out.
+pub(crate) async fn read_all(store: &dyn StateStore, keys: Vec<String>) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
+    let reads = keys.into_iter().map(|key| async move {
+        let value = store.get(&key).await?;
+        Ok(value.map(|value| (key, value)))
+    });
+    let read = futures::stream::iter(reads).buffered(READS).try_filter_map(|found| async move { Ok(found) });
+    read.try_collect().await
+}
+
 fn tombstone_prefix(site: &SiteName, snapshot: &SnapshotId) -> String {
     format!("tombstones/{site}/{}/", segment(snapshot.as_str()))
 }
@@ -55,8 +89,7 @@ impl State<'_> {
             None => None,
         };
         let mut records = Records { tombstones: self.tombstones().await?.into(), baseline, ..Records::default() };
-        for key in self.0.list("sightings/").await? {
-            let Some(value) = self.0.get(&key).await? else { continue };
+        for (key, value) in read_all(self.0, self.0.list("sightings/").await?).await? {
             records.sightings.insert(parse(&key, &format_digest(&key))?, parse(&key, &value)?);
         }
         for key in self.0.list("holds/").await? {
@@ -65,9 +98,7 @@ impl State<'_> {
                 hold.and_then(|(uid, point)| Some((ClusterUid::new(uid).ok()?, point.parse::<PointKey>().ok()?)));
             records.holds.insert(hold.ok_or_else(|| StoreError::new(format!("state record {key} is damaged")))?);
         }
-        for key in self.0.list("deletes/").await? {
-            // Another run may have forgotten it since the listing.
-            let Some(value) = self.0.get(&key).await? else { continue };
+        for (key, value) in read_all(self.0, self.0.list("deletes/").await?).await? {
             records.recent_deletes.push(parse(&key, &value)?);
         }
         records.recent_deletes.sort();
@@ -78,13 +109,10 @@ impl State<'_> {
     async fn tombstones(&self) -> Result<BTreeMap<SiteName, BTreeMap<SnapshotId, Tombstone>>, StoreError> {
         let keys = self.0.list("tombstones/").await?;
         let mut all: BTreeMap<SiteName, BTreeMap<SnapshotId, Tombstone>> = BTreeMap::new();
-        for key in &keys {
-            let is_revoked = keys.binary_search(&format!("{key}.revoked")).is_ok();
-            if is_revoked || key.ends_with(".revoked") {
-                continue;
-            }
-            let Some(value) = self.0.get(key).await? else { continue };
-            let tombstone: Tombstone = parse(key, &value)?;
+        let is_revoked = |key: &str| keys.binary_search(&format!("{key}{REVOKED}")).is_ok();
+        let counts = |key: &&String| !key.ends_with(REVOKED) && !is_revoked(key);
+        for (key, value) in read_all(self.0, keys.iter().filter(counts).cloned().collect()).await? {
+            let tombstone: Tombstone = parse(&key, &value)?;
             let said = &tombstone.content;
             if !key.starts_with(&tombstone_prefix(&said.site, &said.snapshot)) {
                 return Err(StoreError::new(format!("state record {key} speaks of another snapshot")));
@@ -105,7 +133,7 @@ impl State<'_> {
         let keys = self.0.list(&tombstone_prefix(site, snapshot)).await?;
         let mut youngest: Option<Tombstone> = None;
         for key in &keys {
-            if key.ends_with(".revoked") || keys.binary_search(&format!("{key}.revoked")).is_ok() {
+            if key.ends_with(REVOKED) || keys.binary_search(&format!("{key}{REVOKED}")).is_ok() {
                 continue;
             }
             let Some(value) = self.0.get(key).await? else { continue };
@@ -120,7 +148,7 @@ impl State<'_> {
     /// How many tombstones a snapshot has had, revoked ones among them.
     pub async fn count_tombstones(&self, site: &SiteName, snapshot: &SnapshotId) -> Result<u32, StoreError> {
         let keys = self.0.list(&tombstone_prefix(site, snapshot)).await?;
-        let count = keys.iter().filter(|key| !key.ends_with(".revoked")).count();
+        let count = keys.iter().filter(|key| !key.ends_with(REVOKED)).count();
         Ok(u32::try_from(count).unwrap_or(u32::MAX))
     }
 
@@ -129,7 +157,7 @@ impl State<'_> {
         let said = &tombstone.content;
         let key = format!("{}{}", tombstone_prefix(&said.site, &said.snapshot), tombstone.digest().brief());
         let is_new = self.0.create(&key, canonical::to_string(tombstone).as_bytes()).await?;
-        if !is_new && self.0.get(&format!("{key}.revoked")).await?.is_some() {
+        if !is_new && self.0.get(&format!("{key}{REVOKED}")).await?.is_some() {
             let (snapshot, at) = (&said.snapshot, said.at);
             return Err(StoreError::new(format!(
                 "the tombstone of {snapshot} of {at} was revoked: mark it a second later"
@@ -146,8 +174,8 @@ impl State<'_> {
         at: Timestamp,
     ) -> Result<(), StoreError> {
         for key in self.0.list(&tombstone_prefix(site, snapshot)).await? {
-            if !key.ends_with(".revoked") {
-                self.0.create(&format!("{key}.revoked"), canonical::to_string(&at).as_bytes()).await?;
+            if !key.ends_with(REVOKED) {
+                self.0.create(&format!("{key}{REVOKED}"), canonical::to_string(&at).as_bytes()).await?;
             }
         }
         Ok(())
@@ -201,12 +229,16 @@ fn format_digest(key: &str) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::segment;
+    use super::{segment, unsegment};
 
     #[test]
     fn an_id_is_one_plain_segment_and_no_two_ids_share_one() {
         assert_eq!(segment("snap-0abc"), "snap-0abc");
         assert_eq!(segment("/subscriptions/x"), "%2Fsubscriptions%2Fx");
         assert_eq!(segment("..x"), "%2E.x");
+        for id in ["snap-0abc", "/subscriptions/x", "..x", "ä%2F"] {
+            assert_eq!(unsegment(&segment(id)).as_deref(), Some(id));
+        }
+        assert_eq!((unsegment("%2"), unsegment("%zz"), unsegment("%FF")), (None, None, None));
     }
 }

@@ -66,8 +66,8 @@ fn interruptions(kind: Kind) -> &'static [Mishap] {
     match kind {
         Kind::Question => &[KilledBefore, Lost],
         Kind::Effect => &[KilledBefore, KilledAfter, Lost, Twice, TwiceAtOnce],
-        Kind::Record => &[KilledBefore, KilledAfter, Lost, Twice],
-        Kind::Line => &[KilledBefore, KilledAfter, Lost, Twice, Torn],
+        Kind::Record => &[KilledBefore, KilledAfter, Lost, Twice, TwiceAtOnce],
+        Kind::Line => &[KilledBefore, KilledAfter, Lost, Twice, TwiceAtOnce, Torn],
     }
 }
 
@@ -151,6 +151,10 @@ fn interrupt(
     let unfenced = world.wires.take_unfenced();
     if !unfenced.is_empty() {
         return Err(broken(format!("19: {}", unfenced.join("\n"))));
+    }
+    let stale = world.wires.take_stale();
+    if !stale.is_empty() {
+        return Err(broken(format!("6, 10: {}", stale.join("\n"))));
     }
     if truth(scene, &world) == undisturbed.end {
         return Ok(());

@@ -1,5 +1,6 @@
 //! What was done at the sites, judged by INVARIANTS.md's own words. It knows nothing of the planner.
 
+use crate::fresh::Views;
 use crate::naive::{self, hours};
 use crate::town::{Cluster, Town};
 use crate::world::{Deed, Point, PointName, Snapshot, World};
@@ -38,8 +39,8 @@ pub(crate) struct Round<'a> {
     pub(crate) town: &'a Town,
     pub(crate) before: &'a [World],
     pub(crate) after: &'a [World],
-    /// The sites that no run could read.
-    pub(crate) unread: &'a BTreeSet<String>,
+    /// What each run that changed a snapshot could not read.
+    pub(crate) views: &'a Views,
 }
 
 impl Round<'_> {
@@ -88,12 +89,14 @@ impl Round<'_> {
         memory.graces.insert((site, id.to_owned()), self.grace(cluster, site));
     }
 
-    /// 4: home, the copy sites and the site itself were all read.
+    /// 4: home, the copy sites and the site itself were all read, by each run that sent something for it.
     fn judge_view(&self, cluster: &Cluster, site: usize, id: &str) {
         let copies = self.town.policy_of(cluster).copies.iter().map(|copy| copy.site);
-        for place in [site, cluster.site].into_iter().chain(copies) {
-            let name = &self.town.sites[place].name;
-            assert!(!self.unread.contains(name), "4: {id} goes, though {name} could not be read");
+        let places: Vec<usize> = [site, cluster.site].into_iter().chain(copies).collect();
+        for (run, unread) in self.views.of(&self.town.sites[site].name, id) {
+            for name in places.iter().map(|place| &self.town.sites[*place].name) {
+                assert!(!unread.contains(name), "4: {id} goes, though {run} could not read {name}");
+            }
         }
     }
 

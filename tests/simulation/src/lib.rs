@@ -7,14 +7,15 @@
 pub mod chance;
 pub mod crashes;
 mod documents;
+mod doubles;
 mod files;
+mod fresh;
 pub mod house;
 #[cfg(test)]
 mod isolation;
 mod judge;
 pub mod life;
 mod meddling;
-pub mod memory;
 mod naive;
 mod refine;
 pub mod runner;

@@ -1,6 +1,7 @@
 //! One life of one fleet: time passes, things go wrong, Backstay runs.
 
 use crate::chance::Chance;
+use crate::doubles::Doubles;
 use crate::house::House;
 use crate::judge::{Memory, Round};
 use crate::refine::Announced;
@@ -12,7 +13,7 @@ use crate::town::Town;
 use crate::trial::Trial;
 use crate::wires::{Line, Rates};
 use crate::world::{Deed, World};
-use backstay_core::plan::{Action, Change, Plan};
+use backstay_core::plan::Plan;
 use backstay_runtime::journal;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
@@ -64,8 +65,7 @@ pub(crate) struct Story<'a> {
     memory: Memory,
     said: Vec<String>,
     runs: usize,
-    /// The slots that had two points: by site, cluster, slot and system.
-    doubles: BTreeSet<(usize, String, String, String)>,
+    doubles: Doubles,
 }
 
 /// Lives a seed, and gives what it left.
@@ -92,7 +92,7 @@ pub fn live(seed: u64, trial: &Trial) -> Life {
         memory: Memory::default(),
         said: Vec::new(),
         runs: 0,
-        doubles: BTreeSet::new(),
+        doubles: Doubles::default(),
     };
     for site in &story.town.sites {
         story.tally.count(format!("a site of {}", site.profile));
@@ -109,21 +109,6 @@ pub fn live(seed: u64, trial: &Trial) -> Life {
     let cluster_time = story.now().duration_since(start).saturating_mul(clusters);
     let remains = story.house.remains();
     Life { said: std::mem::take(&mut story.said), remains, tally: std::mem::take(&mut story.tally), cluster_time }
-}
-
-/// The points that a run copied, with where to.
-fn copies_of(ran: &Ran) -> Vec<(String, String)> {
-    let changes = ran.plan.iter().flat_map(|plan| &plan.changes);
-    let of = |change: &Change| match &change.action {
-        Action::Copy(copy) => Some((change.site.to_string(), format!("{} {}", change.cluster, copy.point))),
-        Action::Create(_)
-        | Action::Tag(_)
-        | Action::Lock(_)
-        | Action::Revive(_)
-        | Action::Expire(_)
-        | Action::Delete(_) => None,
-    };
-    changes.filter_map(of).collect()
 }
 
 /// Whoever's life ends in a panic tells it.
@@ -184,20 +169,12 @@ impl Story<'_> {
     /// 12: where nothing goes wrong, soon nothing is left to do.
     fn settle(&mut self, runs: usize, step: SignedDuration) {
         let from = self.said.len();
-        let mut copied = Vec::new();
         for _ in 0..runs {
             let ran = self.apply(step, false);
             let [Some(ran)] = ran.as_slice() else { continue };
             if !ran.went_well() || ran.is_idle() {
                 return;
             }
-            // A known defect (tests/crashes.rs): a copy that a cloud made twice is planned again until its double is gone.
-            let copies = copies_of(ran);
-            if ran.plan.as_ref().is_some_and(|plan| plan.changes.len() == copies.len()) && copies == copied {
-                self.tally.count("known: a copy is made in vain");
-                return;
-            }
-            copied = copies;
         }
         panic!("12: it does not settle\n{}", self.said[from..].join("\n"));
     }
@@ -263,6 +240,8 @@ impl Story<'_> {
     fn judge(&mut self, before: &[World], ran: &[Option<Ran>], names: &[String], plans: Vec<Option<Plan>>) {
         let unfenced = self.house.wires.take_unfenced();
         assert!(unfenced.is_empty(), "19: {}", unfenced.join("\n"));
+        let unread = self.house.wires.take_stale();
+        assert!(unread.is_empty(), "6, 10: {}", unread.join("\n"));
         self.tally.add(&self.house.wires.take_tally());
         if !self.trial.is_rough() {
             let stopped = ran.iter().flatten().find_map(|ran| ran.stopped.as_ref());
@@ -288,33 +267,9 @@ impl Story<'_> {
                 announced.judge(&self.town.sites[site].name, deed);
             }
         }
-        // Where one run could read a site, another one that could not did nothing there.
-        let unread_by =
-            |ran: &Option<Ran>| ran.as_ref().map(|ran| ran.unread.iter().map(ToString::to_string).collect());
-        let unread: BTreeSet<String> = match ran {
-            [one] => unread_by(one).unwrap_or_default(),
-            _ => BTreeSet::new(),
-        };
-        Round { town: &self.town, before, after: &self.worlds, unread: &unread }.judge(&deeds, &mut self.memory);
-        self.count_doubles();
-    }
-
-    /// Counts each slot that has two points, once.
-    fn count_doubles(&mut self) {
-        for (site, world) in self.worlds.iter().enumerate() {
-            for cluster in &self.town.clusters {
-                let uid = cluster.uid();
-                let mut slots = BTreeSet::new();
-                for point in
-                    world.points(&uid, world.now).into_iter().filter(|point| !point.is_marked && !point.is_held)
-                {
-                    let slot = (site, uid.clone(), point.slot, point.system);
-                    if !slots.insert(slot.clone()) && self.doubles.insert(slot) {
-                        self.tally.count("a point twice");
-                    }
-                }
-            }
-        }
+        let views = self.house.wires.take_views();
+        Round { town: &self.town, before, after: &self.worlds, views: &views }.judge(&deeds, &mut self.memory);
+        self.doubles.judge(&self.town, &self.worlds, ran, &mut self.tally);
     }
 
     /// What the last run said, with whose life it is, what went wrong and what lies where.

@@ -4,7 +4,11 @@ use crate::world::Deed;
 use backstay_core::plan::{Action, Change, Plan};
 use backstay_core::saga::Effect;
 use backstay_runtime::journal::{Entry, Record};
+use jiff::SignedDuration;
 use std::collections::{BTreeMap, BTreeSet};
+
+/// How long what a run looks at just before it begins a change may take: several slow calls.
+const ON_THE_WAY: SignedDuration = SignedDuration::from_mins(20);
 
 /// What a deed does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -51,6 +55,8 @@ impl Announced {
             match &record.entry {
                 Entry::Run { plan: digest, .. } => assert_eq!(*digest, plan.digest(), "11: {run} has another plan"),
                 Entry::Change { index, change, .. } => {
+                    let until = plan.basis.valid_until + ON_THE_WAY;
+                    assert!(record.at <= until, "10: {run} begins {index} at {}, after its plan expired", record.at);
                     let planned = plan.changes.get(*index);
                     let is_it = planned.is_some_and(|planned| planned == change.as_ref() || takes_up(planned, change));
                     assert!(is_it, "11: {run} does what is not planned: {change:?}, not {planned:?}");

@@ -135,6 +135,7 @@ impl Running<'_> {
                 .await;
         let unread = observed.sites.iter().filter(|(_, site)| site.complete().is_none());
         self.ran.unread = unread.map(|(name, _)| name.clone()).collect();
+        self.line.keep_unread(self.ran.unread.iter().map(ToString::to_string));
         self.ran.lacks_records = observed.records.complete().is_none();
         Ok((seen, observed))
     }

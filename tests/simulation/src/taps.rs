@@ -1,7 +1,6 @@
 //! The seams with wires in them: a site's capabilities and the state store, as a run gets them.
 
 use crate::house::Shelves;
-use crate::memory::Memory;
 use crate::wires::{Answer, Call, Delivery, Kind, Line, STATE};
 use async_trait::async_trait;
 use backstay_core::model::{LockMode, PostgresAddress};
@@ -12,6 +11,7 @@ use backstay_provider::{
     BackupEnd, BackupSession, BackupStart, Capabilities, CopySnapshot, CreateSnapshot, Created, Databases, Description,
     Inventory, Locker, Page, PageToken, PointFileId, PointFiles, ProviderError, SiteFacts, Store, Sweeper,
 };
+use backstay_runtime::memory_store::MemoryStore;
 use backstay_runtime::seams::{StateStore, StoreError};
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -85,6 +85,7 @@ impl Tap {
     }
 
     fn on_snapshot<'a>(&'a self, verb: &'static str, id: &'a SnapshotId) -> Call<'a> {
+        self.line.changes(&self.site, id.as_str(), verb);
         self.effect(verb, id.as_str(), self.line.wires.owners(&self.site, id))
     }
 
@@ -94,6 +95,7 @@ impl Tap {
             let made = made.await?;
             let (Created::Created(snapshot) | Created::Adopted(snapshot)) = &made;
             self.learn([snapshot]);
+            self.line.has_read(&self.site, snapshot.id.as_str());
             Ok(made)
         })
     }
@@ -116,7 +118,10 @@ impl Inventory for Tap {
     }
 
     async fn instance(&self, id: &InstanceId) -> Result<Option<Instance>, ProviderError> {
-        self.line.pass(self.question("instance", id.as_str()), |by| self.of(by).inventory.instance(id)).await
+        let question = self.question("instance", id.as_str());
+        let found = self.line.pass(question, |by| self.of(by).inventory.instance(id)).await?;
+        self.line.has_read(&self.site, id.as_str());
+        Ok(found)
     }
 
     async fn snapshots(&self, page: Option<PageToken>) -> Result<Page<Snapshot>, ProviderError> {
@@ -132,13 +137,17 @@ impl Inventory for Tap {
     }
 
     async fn describe(&self, id: &SnapshotId) -> Result<Description, ProviderError> {
-        self.line.pass(self.question("describe", id.as_str()), |by| self.of(by).inventory.describe(id)).await
+        let question = self.question("describe", id.as_str());
+        let found = self.line.pass(question, |by| self.of(by).inventory.describe(id)).await?;
+        self.line.has_read(&self.site, id.as_str());
+        Ok(found)
     }
 
     async fn by_intent(&self, intent: &Intent) -> Result<Vec<Snapshot>, ProviderError> {
         let call = self.question("find", intent.0.as_str());
         let found = self.line.pass(call, |by| self.of(by).inventory.by_intent(intent)).await?;
         self.learn(&found);
+        found.iter().for_each(|snapshot| self.line.has_read(&self.site, snapshot.id.as_str()));
         Ok(found)
     }
 }
@@ -146,6 +155,7 @@ impl Inventory for Tap {
 #[async_trait]
 impl Store for Tap {
     async fn create(&self, order: &CreateSnapshot) -> Result<Created, ProviderError> {
+        self.line.relies_on(&self.site, order.instance.as_str(), "create");
         let call = self.effect("create", order.disk.as_str(), cluster_of(&order.tags));
         self.line.pass(call, |by| self.making(self.of(by).store.create(order))).await
     }
@@ -153,12 +163,16 @@ impl Store for Tap {
     async fn create_group(&self, orders: &[CreateSnapshot]) -> Result<Vec<Created>, ProviderError> {
         let cluster = orders.first().and_then(|order| cluster_of(&order.tags));
         let instance = orders.first().map_or("", |order| order.instance.as_str());
+        self.line.relies_on(&self.site, instance, "create-group");
         let call = self.effect("create-group", instance, cluster);
         let deliver = |by| -> Answer<'_, Vec<Created>, ProviderError> {
             let made = self.of(by).store.create_group(orders);
             Box::pin(async move {
                 let made = made.await?;
-                self.learn(made.iter().map(|(Created::Created(snapshot) | Created::Adopted(snapshot))| snapshot));
+                for Created::Created(snapshot) | Created::Adopted(snapshot) in &made {
+                    self.learn([snapshot]);
+                    self.line.has_read(&self.site, snapshot.id.as_str());
+                }
                 Ok(made)
             })
         };
@@ -166,6 +180,7 @@ impl Store for Tap {
     }
 
     async fn copy(&self, order: &CopySnapshot) -> Result<Created, ProviderError> {
+        self.line.relies_on(order.from.as_str(), order.source.id.as_str(), "copy");
         let call = self.effect("copy", order.source.id.as_str(), cluster_of(&order.tags));
         self.line.pass(call, |by| self.making(self.of(by).store.copy(order))).await
     }
@@ -336,7 +351,7 @@ impl PointFiles for Tap {
 /// The state store behind a runner's line.
 pub(crate) struct Records {
     pub(crate) line: Arc<Line>,
-    pub(crate) memory: Arc<Memory>,
+    pub(crate) memory: Arc<MemoryStore>,
 }
 
 impl Records {
@@ -346,6 +361,16 @@ impl Records {
     }
 }
 
+/// Delivers a call to the state store as often as it is delivered: the answer is that of the first one there.
+async fn deliver<'a, T>(by: Delivery, send: impl Fn() -> Answer<'a, T, StoreError>) -> Result<T, StoreError> {
+    let answer = send().await;
+    match by {
+        Delivery::TwiceAtOnce => drop(send().await),
+        Delivery::Once | Delivery::Torn => {}
+    }
+    answer
+}
+
 #[async_trait]
 impl StateStore for Records {
     async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
@@ -353,28 +378,34 @@ impl StateStore for Records {
     }
 
     async fn create(&self, key: &str, value: &[u8]) -> Result<bool, StoreError> {
-        self.line.pass(self.call("create", key, false), |_| self.memory.create(key, value)).await
+        let send = |by| -> Answer<'_, _, _> { Box::pin(deliver(by, || self.memory.create(key, value))) };
+        self.line.pass(self.call("create", key, false), send).await
     }
 
     async fn put(&self, key: &str, value: &[u8]) -> Result<(), StoreError> {
-        self.line.pass(self.call("put", key, false), |_| self.memory.put(key, value)).await
+        let send = |by| -> Answer<'_, _, _> { Box::pin(deliver(by, || self.memory.put(key, value))) };
+        self.line.pass(self.call("put", key, false), send).await
     }
 
     async fn swap(&self, key: &str, expected: Option<&[u8]>, value: &[u8]) -> Result<bool, StoreError> {
-        self.line.pass(self.call("swap", key, false), |_| self.memory.swap(key, expected, value)).await
+        let send = |by| -> Answer<'_, _, _> { Box::pin(deliver(by, || self.memory.swap(key, expected, value))) };
+        self.line.pass(self.call("swap", key, false), send).await
     }
 
     async fn append(&self, key: &str, value: &[u8]) -> Result<(), StoreError> {
         let call = Call { place: STATE, verb: "append", target: key, kind: Kind::Line, clusters: BTreeSet::new() };
-        let deliver = |by| match by {
-            Delivery::Torn => self.memory.append(key, &value[..value.len() / 2]),
-            Delivery::Once | Delivery::TwiceAtOnce => self.memory.append(key, value),
+        let send = |by| -> Answer<'_, (), StoreError> {
+            match by {
+                Delivery::Torn => self.memory.append(key, &value[..value.len() / 2]),
+                Delivery::Once | Delivery::TwiceAtOnce => Box::pin(deliver(by, || self.memory.append(key, value))),
+            }
         };
-        self.line.pass(call, deliver).await
+        self.line.pass(call, send).await
     }
 
     async fn remove(&self, key: &str) -> Result<(), StoreError> {
-        self.line.pass(self.call("remove", key, false), |_| self.memory.remove(key)).await
+        let send = |by| -> Answer<'_, _, _> { Box::pin(deliver(by, || self.memory.remove(key))) };
+        self.line.pass(self.call("remove", key, false), send).await
     }
 
     async fn list(&self, prefix: &str) -> Result<Vec<String>, StoreError> {

@@ -1,16 +1,18 @@
 //! The wires between the runs and the world: every call of every run passes here, is numbered, and may meet a mishap.
 
 use crate::chance::Chance;
-use crate::memory::Memory;
+use crate::fresh::{Fresh, Views};
 use crate::tally::Tally;
 use crate::time::{Time, give_way};
 use backstay_core::name::{ClusterUid, SnapshotId};
 use backstay_core::plan::Plan;
 use backstay_provider::{ErrorClass, ProviderError};
 use backstay_runtime::lease::LeaseRecord;
+use backstay_runtime::memory_store::MemoryStore;
 use backstay_runtime::seams::StoreError;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -62,6 +64,25 @@ pub(crate) struct Call<'a> {
     pub(crate) clusters: BTreeSet<ClusterUid>,
 }
 
+/// One call, for people: nobody asks for most of them.
+struct Told {
+    number: u64,
+    at: Timestamp,
+    runner: usize,
+    place: String,
+    verb: &'static str,
+    target: String,
+    mishap: Option<Mishap>,
+}
+
+impl fmt::Display for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { number, at, runner, place, verb, target, mishap } = self;
+        write!(f, "{number:>6} {at} runner {runner} {place} {verb} {target}")?;
+        mishap.map_or(Ok(()), |mishap| write!(f, "  [{mishap:?}]"))
+    }
+}
+
 /// How a call is delivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Delivery {
@@ -108,7 +129,7 @@ impl Broken for StoreError {
 /// All wires of one world.
 pub struct Wires {
     pub(crate) time: Time,
-    memory: Arc<Memory>,
+    memory: Arc<MemoryStore>,
     inner: Mutex<Inner>,
 }
 
@@ -119,7 +140,7 @@ struct Inner {
     script: Option<(u64, Mishap)>,
     rates: Rates,
     chance: Chance,
-    last: VecDeque<String>,
+    last: VecDeque<Told>,
     /// The kind of each call since the count began.
     kinds: Vec<Kind>,
     counts: bool,
@@ -129,12 +150,14 @@ struct Inner {
     owners: BTreeMap<(String, SnapshotId), BTreeSet<ClusterUid>>,
     /// What was sent without a lease that covers it.
     unfenced: Vec<String>,
+    fresh: Fresh,
+    views: Views,
 }
 
 impl Wires {
     /// Wires on which nothing goes wrong yet.
     #[must_use]
-    pub fn new(time: Time, memory: Arc<Memory>, seed: u64) -> Arc<Self> {
+    pub fn new(time: Time, memory: Arc<MemoryStore>, seed: u64) -> Arc<Self> {
         let inner = Inner {
             count: 0,
             script: None,
@@ -147,6 +170,8 @@ impl Wires {
             tally: Tally::default(),
             owners: BTreeMap::new(),
             unfenced: Vec::new(),
+            fresh: Fresh::default(),
+            views: Views::default(),
         };
         Arc::new(Self { time, memory, inner: Mutex::new(inner) })
     }
@@ -194,7 +219,7 @@ impl Wires {
     /// The last calls, oldest first.
     #[must_use]
     pub fn last_calls(&self) -> Vec<String> {
-        self.inner().last.iter().cloned().collect()
+        self.inner().last.iter().map(ToString::to_string).collect()
     }
 
     /// What was seen so far; it is counted anew from here.
@@ -205,6 +230,16 @@ impl Wires {
     /// What was sent without a lease that covers it (INVARIANTS.md 19), and is told once.
     pub fn take_unfenced(&self) -> Vec<String> {
         std::mem::take(&mut self.inner().unfenced)
+    }
+
+    /// What was sent without a fresh read (INVARIANTS.md 6, 10), and is told once.
+    pub fn take_stale(&self) -> Vec<String> {
+        self.inner().fresh.take()
+    }
+
+    /// Which runs changed what, since this was asked last.
+    pub(crate) fn take_views(&self) -> Views {
+        std::mem::take(&mut self.inner().views)
     }
 
     /// Notes whose a snapshot is.
@@ -278,11 +313,41 @@ impl Line {
         self.plan.lock().expect("nobody panics while it is held").take()
     }
 
+    /// Keeps what the run could not read, for whoever judges what it changes.
+    pub(crate) fn keep_unread(&self, unread: impl Iterator<Item = String>) {
+        let run = self.run();
+        self.wires.inner().views.saw(run, unread.collect());
+    }
+
+    fn run(&self) -> String {
+        self.run.lock().expect("nobody panics while it is held").clone()
+    }
+
+    /// The run has learnt what something at a site is like.
+    pub(crate) fn has_read(&self, site: &str, what: &str) {
+        let run = self.run();
+        self.wires.inner().fresh.read(&run, site, what);
+    }
+
+    /// The run makes something of what it has read.
+    pub(crate) fn relies_on(&self, site: &str, what: &str, verb: &str) {
+        let run = self.run();
+        self.wires.inner().fresh.relies_on(&run, site, what, verb);
+    }
+
+    /// The run changes a snapshot.
+    pub(crate) fn changes(&self, site: &str, id: &str, verb: &str) {
+        let run = self.run();
+        let mut inner = self.wires.inner();
+        inner.fresh.change(&run, site, id, verb);
+        inner.views.changed(run, site, id);
+    }
+
     /// Draws what befalls a call, and how long it is on its way there and back.
     fn send(&self, call: &Call<'_>) -> (Option<Mishap>, Way, Way) {
         let unfenced = match call.kind {
             Kind::Effect if !call.clusters.is_empty() => {
-                let run = self.run.lock().expect("nobody panics while it is held").clone();
+                let run = self.run();
                 let why: Option<Vec<String>> =
                     call.clusters.iter().map(|cluster| self.wires.unfenced(&run, cluster)).collect();
                 why.map(|why| format!("{run} sends for {:?}: {}", call.clusters, why.join(", ")))
@@ -300,15 +365,15 @@ impl Line {
             let what = if call.place == STATE { "a record" } else { "a call" };
             inner.tally.count(format!("goes wrong: {what}, {mishap:?}"));
         }
-        let told = format!(
-            "{number:>6} {} runner {} {} {} {}{}",
-            self.wires.time.now(),
-            self.runner,
-            call.place,
-            call.verb,
-            call.target,
-            mishap.map(|mishap| format!("  [{mishap:?}]")).unwrap_or_default()
-        );
+        let told = Told {
+            number,
+            at: self.wires.time.now(),
+            runner: self.runner,
+            place: call.place.to_owned(),
+            verb: call.verb,
+            target: call.target.to_owned(),
+            mishap,
+        };
         if let Some(why) = unfenced {
             inner.unfenced.push(format!("{told}: {why}"));
         }
@@ -403,7 +468,7 @@ impl Inner {
     }
 
     #[expect(clippy::print_stderr, reason = "whoever traces wants to see it")]
-    fn tell(&mut self, told: String) {
+    fn tell(&mut self, told: Told) {
         if self.is_traced {
             eprintln!("{told}");
         }

@@ -11,7 +11,7 @@
 //! $ replace PATH OLD => NEW     replaces a text that must be there once; `\n` begins a line
 //! $ remove PATH                 removes a file or directory
 //! $ time INSTANT                sets the host's clock
-//! $ break SITE delete CLUSTER SLOT | stop INSTANCE | start INSTANCE | forge DISK CLUSTER | retag CLUSTER SLOT KEY VALUE
+//! $ break SITE delete CLUSTER SLOT | stop INSTANCE | start INSTANCE | forge DISK CLUSTER | foreign DISK | retag CLUSTER SLOT KEY VALUE
 //! $ edit-plan FILE HOW          tampers with a plan file and makes its digest right again
 //! ```
 
@@ -188,6 +188,9 @@ impl Stage {
                 let model = snapshots_of(&site, &desired, cluster, slot).await?;
                 let tags = model.first().context("no such point")?.tags.clone();
                 vec![Meddle::CreateForeign { disk: DiskId::new(disk)?, tags }]
+            }
+            ("foreign", [disk]) => {
+                vec![Meddle::CreateForeign { disk: DiskId::new(disk)?, tags: tags::Tags::default() }]
             }
             _ => bail!("unknown way to break a site: {verb}"),
         };

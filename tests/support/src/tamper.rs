@@ -65,6 +65,7 @@ fn delete_of(inventory: &Observed, uid: &str, slot: &str) -> Result<Change> {
                 .iter()
                 .map(|s| ExpectedSnapshot { id: s.id.clone(), disk: s.disk.clone(), generation: s.generation() })
                 .collect(),
+            is_double: false,
         };
         return Ok(Change {
             cluster: ClusterUid::new(uid)?,

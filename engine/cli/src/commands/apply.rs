@@ -279,7 +279,7 @@ async fn conclude(go: &Go, applied: &Applied, is_strict: bool, host: &Host, scre
     Ok(codes_of(go, applied, is_strict, host, &observed))
 }
 
-fn tell_applied(plan: &Plan, applied: &Applied, was_cut: bool, screen: &Screen) {
+pub(super) fn tell_applied(plan: &Plan, applied: &Applied, was_cut: bool, screen: &Screen) {
     let done = |wanted: fn(&Action) -> bool| {
         let is_done = |(index, end): &(&usize, &ChangeEnd)| {
             **end == ChangeEnd::Saga(End::Done)

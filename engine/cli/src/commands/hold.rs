@@ -50,13 +50,20 @@ pub(crate) async fn run(options: &HoldOptions, global: &Global, host: &Host, scr
 
 /// The fleet with one cluster alone: nothing else is planned.
 fn only(desired: &Desired, wanted: &str) -> anyhow::Result<Desired> {
-    let is_meant = |cluster: &Cluster| cluster.name.as_str() == wanted || cluster.uid.as_str() == wanted;
+    let uid = the_cluster(desired, wanted)?.uid.clone();
     let mut fleet = desired.clone();
-    fleet.clusters.retain(|_, cluster| is_meant(cluster));
-    match fleet.clusters.len() {
-        1 => Ok(fleet),
-        0 => bail!("there is no cluster `{wanted}`; `backstay status` lists all"),
-        _ => bail!("`{wanted}` is the name of one cluster and the uid of another: rename the first"),
+    fleet.clusters.retain(|_, cluster| cluster.uid == uid);
+    Ok(fleet)
+}
+
+/// The cluster that a person names, by name or uid.
+pub(super) fn the_cluster<'d>(desired: &'d Desired, wanted: &str) -> anyhow::Result<&'d Cluster> {
+    let is_meant = |cluster: &&Cluster| cluster.name.as_str() == wanted || cluster.uid.as_str() == wanted;
+    let mut found = desired.clusters.values().map(AsRef::as_ref).filter(is_meant);
+    match (found.next(), found.next()) {
+        (Some(cluster), None) => Ok(cluster),
+        (None, _) => bail!("there is no cluster `{wanted}`; `backstay status` lists all"),
+        (Some(_), Some(_)) => bail!("`{wanted}` is the name of one cluster and the uid of another: rename the first"),
     }
 }
 

@@ -1,9 +1,16 @@
 //! One module a verb.
 
 pub(crate) mod apply;
+pub(crate) mod backup;
+pub(crate) mod base;
+pub(crate) mod completion;
+pub(crate) mod drift;
+pub(crate) mod fmt;
 pub(crate) mod history;
 pub(crate) mod hold;
+pub(crate) mod init;
 pub(crate) mod lease;
+pub(crate) mod man;
 pub(crate) mod observe;
 pub(crate) mod plan;
 pub(crate) mod show;

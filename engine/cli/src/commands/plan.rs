@@ -1,5 +1,6 @@
 //! `backstay plan`.
 
+use super::base::Base;
 use super::{read_file, write_file};
 use crate::args::{AsOf, Global, PlanOptions};
 use crate::exit::{Code, Codes};
@@ -8,6 +9,7 @@ use crate::screen::Screen;
 use crate::selectors::Views;
 use crate::session::{self, Session};
 use backstay_core::admission::not_to_be_applied;
+use backstay_core::model::Desired;
 use backstay_core::narrow::{Selection, Unselectable, narrow, without_rest};
 use backstay_core::observed::{Observed, Provenance};
 use backstay_core::plan::Plan;
@@ -16,6 +18,7 @@ use backstay_core::verify::{Checked, VerifiedPlan, Violations, verify_or_leave_o
 use backstay_report::{Report, change_line, plan_json, plan_md, plan_table, plan_text};
 use backstay_runtime::lease::Epochs;
 use backstay_runtime::threads::Threads;
+use jiff::Timestamp;
 use serde_json::json;
 
 /// A plan with what it was made from.
@@ -29,15 +32,23 @@ pub(crate) struct Planned {
 }
 
 pub(crate) async fn run(options: &PlanOptions, global: &Global, host: &Host, screen: &Screen) -> anyhow::Result<Codes> {
-    let Some(session) = Session::open(global, host, screen)? else { return Ok(Codes::of(Code::Error)) };
+    let base = options.base.as_ref().map(|named| Base::read(named, global, host, screen)).transpose()?;
+    let session = Session::open_at(options.git_ref.as_deref(), global, host, screen)?;
+    let Some(mut session) = session else { return Ok(Codes::of(Code::Error)) };
     let selection = options.selectors.selection(&session.desired, global, host)?;
-    let observed = match &options.inventory {
+    if let Some(base) = &base {
+        session.also_see(base.desired(), host);
+    }
+    let mut observed = match &options.inventory {
         Some(path) => recorded(&session.root.join(path))?,
         None => session.observe(host, screen).await?,
     };
+    let base = base.map(|base| base.setting_aside(&mut observed, &session.desired));
     let planned = make(&session, observed, Epochs::default(), options.as_of, &selection).await?;
     let plan = planned.plan.plan();
-    tell(plan, &options.views, screen);
+    if base.is_none() {
+        tell(plan, &options.views, screen);
+    }
     if let Some(path) = &options.out {
         let file = path.display();
         write_file(&session.root.join(path), &plan.to_file())?;
@@ -50,6 +61,9 @@ pub(crate) async fn run(options: &PlanOptions, global: &Global, host: &Host, scr
             }
             Some(because) => screen.note(&format!("It is not to be applied: {because}.")),
         }
+    }
+    if let Some(base) = base {
+        return base.tell(planned, options, &session, screen).await;
     }
     let is_short = tell_left_out(planned.left_out.as_ref(), screen);
     let mut codes = codes_of(plan, &planned.observed, session.has_errors || is_short, options.detailed_exitcode);
@@ -76,17 +90,29 @@ pub(crate) async fn make(
     selection: &Selection,
 ) -> anyhow::Result<Planned> {
     let as_of = session::as_of(asked, &session.desired, &observed)?;
-    let baseline = session.baseline(&observed).await;
-    let plan = planner::plan_with(&Threads::available(), &session.desired, &observed, baseline.as_ref(), as_of);
-    let checked =
-        verify_or_leave_out(&Threads::available(), plan, &session.desired, &observed).map_err(|violations| {
-            anyhow::anyhow!(
-                "the plan broke an invariant, and was thrown away. This is a defect of Backstay:\n{violations}"
-            )
-        })?;
-    let Checked { plan, left_out } = checked;
-    let plan = if selection.is_all() { plan } else { narrowed(plan, selection, session, &observed)? };
+    let planned = make_for(session, &session.desired, observed, as_of).await?;
+    if selection.is_all() {
+        return Ok(Planned { seen, ..planned });
+    }
+    let Planned { plan, left_out, observed, .. } = planned;
+    let plan = narrowed(plan, selection, session, &observed)?;
     Ok(Planned { plan, left_out, observed, seen })
+}
+
+/// The same for other documents and an instant.
+pub(crate) async fn make_for(
+    session: &Session,
+    desired: &Desired,
+    observed: Observed,
+    as_of: Timestamp,
+) -> anyhow::Result<Planned> {
+    let baseline = session.baseline(&observed).await;
+    let plan = planner::plan_with(&Threads::available(), desired, &observed, baseline.as_ref(), as_of);
+    let checked = verify_or_leave_out(&Threads::available(), plan, desired, &observed).map_err(|violations| {
+        anyhow::anyhow!("the plan broke an invariant, and was thrown away. This is a defect of Backstay:\n{violations}")
+    })?;
+    let Checked { plan, left_out } = checked;
+    Ok(Planned { plan, left_out, observed, seen: Epochs::default() })
 }
 
 /// A part of a plan, checked as what it is. What may not stand without that which was left out is left out with it.

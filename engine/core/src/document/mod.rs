@@ -6,6 +6,7 @@ pub mod archive;
 pub mod cluster;
 mod explain;
 pub mod fleet;
+pub mod ignores;
 mod marks;
 mod page;
 mod parse;

@@ -3,6 +3,7 @@
 use super::explain::{explain, list};
 use super::marks::Mark;
 use super::page::{Page, Spot, nearest};
+use super::schema::Checked;
 use super::value::{ReadValue, Unreadable, read_json, read_yaml};
 use super::{API_VERSION, Kind, Metadata, SourceTree, Spec};
 use crate::diagnostic::{Diagnostic, Place, quote, source_line};
@@ -58,15 +59,8 @@ pub(crate) fn parse(sources: &SourceTree) -> Parsed<'_> {
 
 impl<'s> Parsed<'s> {
     fn file(&mut self, path: &'s str, content: Result<&'s [u8], &'s str>) {
-        let content = content.map_err(|because| unreadable(path, because));
-        let text = match content.and_then(|bytes| decode(path, bytes)) {
-            Ok(text) => text,
-            Err(diagnostic) => return self.refuse(path, *diagnostic),
-        };
-        let page = Page::new(path, text);
-        let values = if path.ends_with(".json") { read_json(text) } else { read_yaml(text) };
-        match values {
-            Ok(values) => {
+        match read(path, content) {
+            Ok((page, values)) => {
                 let number = self.pages.len();
                 for (index, value) in values.into_iter().enumerate() {
                     self.document(&page, Seat { page: number, index }, value);
@@ -74,7 +68,7 @@ impl<'s> Parsed<'s> {
                 self.pages.push(page);
             }
             // A file that breaks off somewhere says nothing that can be trusted before that place either.
-            Err(error) => self.refuse(path, syntax(&page, &error)),
+            Err(diagnostic) => self.refuse(path, *diagnostic),
         }
     }
 
@@ -95,7 +89,7 @@ impl<'s> Parsed<'s> {
         };
         let checked = kind.checked();
         if has_duplicates || !checked.validator.is_valid(&value) {
-            let faults = self.faults(page, index, &value, has_duplicates, kind);
+            let faults = faults(&mut self.diagnostics, page, index, &value, has_duplicates, checked);
             if !spare_items(kind, &mut value, &faults) {
                 return self.is_wrong(page, seat, kind, &value);
             }
@@ -124,42 +118,6 @@ impl<'s> Parsed<'s> {
                 self.unread.get_or_insert(page.path);
             }
         }
-    }
-
-    /// Reports every fault of a document, and returns where they are.
-    fn faults(
-        &mut self,
-        page: &Page<'_>,
-        index: usize,
-        value: &Value,
-        has_duplicates: bool,
-        kind: Kind,
-    ) -> Vec<String> {
-        let mut pointers = Vec::new();
-        if has_duplicates {
-            let duplicates = page.duplicates(index);
-            // What an alias repeats is wrong wherever it stands, and so is what the second parse did not find.
-            if page.has_aliases() || duplicates.is_empty() {
-                pointers.push(String::new());
-            }
-            if duplicates.is_empty() {
-                let twice = || Diagnostic::error("duplicate-key", "a key occurs twice in this document");
-                self.diagnostics.extend(page.report(index, Spot::Value(""), twice));
-            }
-            for duplicate in duplicates {
-                let first = page.place_of(duplicate.first).line;
-                self.diagnostics.extend(page.report_at(duplicate.second, || {
-                    Diagnostic::error("duplicate-key", format!("the key {} occurs twice", quote(&duplicate.key)))
-                        .hint(format!("line {first} has it already: remove one of them"))
-                }));
-                pointers.push(duplicate.pointer);
-            }
-        }
-        for complaint in explain(page, index, value, kind.checked()) {
-            self.diagnostics.extend(complaint.diagnostic);
-            pointers.push(complaint.pointer);
-        }
-        pointers
     }
 
     /// The kind that a document says it has.
@@ -192,6 +150,56 @@ impl<'s> Parsed<'s> {
             },
         )
     }
+}
+
+/// Reads one file into values; the error says why there are none.
+pub(super) fn read<'s>(
+    path: &'s str,
+    content: Result<&'s [u8], &'s str>,
+) -> Result<(Page<'s>, Vec<ReadValue>), Box<Diagnostic>> {
+    let text = decode(path, content.map_err(|because| unreadable(path, because))?)?;
+    let page = Page::new(path, text);
+    let values = if path.ends_with(".json") { read_json(text) } else { read_yaml(text) };
+    match values {
+        Ok(values) => Ok((page, values)),
+        Err(error) => Err(Box::new(syntax(&page, &error))),
+    }
+}
+
+/// Reports every fault of a document, and returns where they are.
+pub(super) fn faults(
+    diagnostics: &mut Vec<Diagnostic>,
+    page: &Page<'_>,
+    index: usize,
+    value: &Value,
+    has_duplicates: bool,
+    checked: &Checked,
+) -> Vec<String> {
+    let mut pointers = Vec::new();
+    if has_duplicates {
+        let duplicates = page.duplicates(index);
+        // What an alias repeats is wrong wherever it stands, and so is what the second parse did not find.
+        if page.has_aliases() || duplicates.is_empty() {
+            pointers.push(String::new());
+        }
+        if duplicates.is_empty() {
+            let twice = || Diagnostic::error("duplicate-key", "a key occurs twice in this document");
+            diagnostics.extend(page.report(index, Spot::Value(""), twice));
+        }
+        for duplicate in duplicates {
+            let first = page.place_of(duplicate.first).line;
+            diagnostics.extend(page.report_at(duplicate.second, || {
+                Diagnostic::error("duplicate-key", format!("the key {} occurs twice", quote(&duplicate.key)))
+                    .hint(format!("line {first} has it already: remove one of them"))
+            }));
+            pointers.push(duplicate.pointer);
+        }
+    }
+    for complaint in explain(page, index, value, checked) {
+        diagnostics.extend(complaint.diagnostic);
+        pointers.push(complaint.pointer);
+    }
+    pointers
 }
 
 /// Takes the wrong items out of a set, when nothing but items is wrong.

@@ -2,11 +2,11 @@
 //!
 //! `BACKSTAY_UPDATE=1 cargo test -p backstay-core --test schemas` writes them anew.
 
-use super::{API_VERSION, Kind, Metadata, archive, cluster, fleet, policy, restore, site, world};
+use super::{API_VERSION, Kind, Metadata, archive, cluster, fleet, ignores, policy, restore, site, world};
 use jsonschema::Validator;
 use schemars::generate::SchemaSettings;
 use schemars::transform::RecursiveTransform;
-use schemars::{Schema, SchemaGenerator};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 use std::sync::OnceLock;
 
@@ -47,15 +47,7 @@ impl Kind {
     /// Its schema, compiled once a process.
     pub(super) fn checked(self) -> &'static Checked {
         static CHECKED: [OnceLock<Checked>; 8] = [const { OnceLock::new() }; 8];
-        CHECKED[self as usize].get_or_init(|| {
-            let schema: Value = serde_json::from_str(self.schema()).expect("an embedded schema is JSON");
-            // The plain engine is linear in the text, whatever the pattern; ours need no look-around.
-            let validator = jsonschema::draft202012::options()
-                .with_pattern_options(jsonschema::PatternOptions::regex())
-                .build(&schema)
-                .expect("an embedded schema is a schema");
-            Checked { schema, validator }
-        })
+        CHECKED[self as usize].get_or_init(|| Checked::of(self.schema()))
     }
 
     fn spec_schema(self, generator: &mut SchemaGenerator) -> Schema {
@@ -78,12 +70,27 @@ pub(super) struct Checked {
     pub(super) validator: Validator,
 }
 
+impl Checked {
+    /// Compiles an embedded schema.
+    pub(super) fn of(text: &str) -> Self {
+        let schema: Value = serde_json::from_str(text).expect("an embedded schema is JSON");
+        // The plain engine is linear in the text, whatever the pattern; ours need no look-around.
+        let validator = jsonschema::draft202012::options()
+            .with_pattern_options(jsonschema::PatternOptions::regex())
+            .build(&schema)
+            .expect("an embedded schema is a schema");
+        Self { schema, validator }
+    }
+}
+
 /// Every schema file, by its name, as the document types say it now.
 #[must_use]
 pub fn generate() -> Vec<(&'static str, String)> {
     let mut files: Vec<(&'static str, String)> =
         Kind::ALL.into_iter().map(|kind| (kind.schema_file(), pretty(&of_kind(kind)))).collect();
     files.push(("backstay.schema.json", pretty(&of_any())));
+    files.push(("drift-ignore.schema.json", pretty(&of_ignores())));
+    files.push(("drift.schema.json", pretty(&of_output::<crate::drift::Drift>("drift"))));
     files
 }
 
@@ -100,6 +107,32 @@ fn of_kind(kind: Kind) -> Value {
     let envelope = envelope(kind, &mut generator);
     let name = kind.schema_file().trim_end_matches(".schema.json");
     root(name, kind.as_str(), envelope, generator)
+}
+
+/// The file of rules that ignore drift.
+fn of_ignores() -> Value {
+    let mut generator = generator();
+    let spec = generator.subschema_for::<ignores::IgnoreSpec>();
+    let file = json!({
+        "description": "Rules that ignore drift, each with an owner, a reason and an end.",
+        "type": "object",
+        "properties": {
+            "apiVersion": { "description": "The version of the format.", "const": API_VERSION },
+            "kind": { "description": "The kind of file.", "const": ignores::KIND },
+            "spec": spec,
+        },
+        "required": ["apiVersion", "kind", "spec"],
+        "additionalProperties": false,
+    });
+    root("drift-ignore", ignores::KIND, file, generator)
+}
+
+/// What a command gives to machines.
+fn of_output<T: JsonSchema>(name: &str) -> Value {
+    let settings = SchemaSettings::draft2020_12().for_serialize();
+    let mut schema = settings.into_generator().into_root_schema_for::<T>();
+    schema.insert("$id".into(), format!("https://backstay.dev/schemas/v1/{name}.json").into());
+    schema.to_value()
 }
 
 /// Selected by `kind` with `if` and `then`, so that an editor's complaint is about the kind that was meant.

@@ -132,3 +132,20 @@ text!(
     SystemText, "system identifier", "a decimal number of up to 20 digits, as `pg_controldata` prints it, in quotes",
     "^[0-9]{1,20}$", ["7301234567890123456"]
 );
+text!(
+    /// A date or an instant at which something ends.
+    End, "date", "a date, which counts to its end in UTC, or an instant in RFC 3339: 2026-12-31",
+    "^[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2}))?$",
+    ["2026-12-31"]
+);
+text!(
+    /// A text in which `*` stands for anything: [`crate::drift::Pattern`].
+    Glob, "pattern", "letters, digits and `- _ . : / + = @`, and `*` for anything: orders-*",
+    "^[A-Za-z0-9_.:/+=@* -]{1,512}$", ["orders-*"]
+);
+text!(
+    /// Words for people, on one line.
+    Words, "text", "at most 400 characters on one line, and not only spaces",
+    "^[^\\u0000-\\u001f\\u007f]{0,200}[^\\u0000-\\u0020\\u007f][^\\u0000-\\u001f\\u007f]{0,199}$",
+    ["INC-1234: stays until the move is done"]
+);

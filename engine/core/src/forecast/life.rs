@@ -13,6 +13,7 @@ use crate::tags;
 use crate::time::{Duration, parse_stamp};
 use crate::verify::Violations;
 use jiff::Timestamp;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -240,7 +241,7 @@ impl View {
 fn is_unfinished(point: &RecoveryPoint<'_>) -> bool {
     match point.state {
         PointState::Restorable | PointState::InProgress => false,
-        PointState::Failed { .. } | PointState::Incomplete { .. } => true,
+        PointState::Failed { .. } | PointState::Incomplete { .. } | PointState::Double => true,
     }
 }
 
@@ -256,12 +257,12 @@ fn seen(site: &SiteName, point: &RecoveryPoint<'_>) -> Seen {
 
 /// What snapshots take up, disk by disk. A copy's disk means nothing at some sites: its part tells it apart.
 pub(super) fn bytes<'a>(snapshots: impl IntoIterator<Item = &'a Snapshot>, rates: Rates) -> u64 {
-    let mut disks: BTreeMap<(&str, &str, &str), Vec<Shown>> = BTreeMap::new();
+    let mut disks: BTreeMap<(Cow<'_, str>, &str, Cow<'_, str>), Vec<Shown>> = BTreeMap::new();
     for snapshot in snapshots {
-        let tag = |key: &str| snapshot.tags.get(key);
-        let disk = (tag(tags::CLUSTER).unwrap_or(""), snapshot.disk.as_str(), tag(tags::PART).unwrap_or(""));
-        let at = tag(tags::CUT).and_then(parse_stamp).unwrap_or(snapshot.created);
-        disks.entry(disk).or_default().push(Shown { at, size: snapshot.size });
+        let tag = |key: &str| snapshot.tags.value(key);
+        let (cluster, part) = (tag(tags::CLUSTER).unwrap_or_default(), tag(tags::PART).unwrap_or_default());
+        let at = tag(tags::CUT).and_then(|text| parse_stamp(&text)).unwrap_or(snapshot.created);
+        disks.entry((cluster, snapshot.disk.as_str(), part)).or_default().push(Shown { at, size: snapshot.size });
     }
     disks.into_values().map(|disk| storage::of_disk(disk, rates)).sum()
 }

@@ -219,6 +219,9 @@ pub struct MarkPoint {
     pub grace: Duration,
     /// Its snapshots.
     pub snapshots: Vec<ExpectedSnapshot>,
+    /// Whether they are doubles of parts of a point that stays: then what is kept beside it stays, too.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_double: bool,
 }
 
 /// A snapshot that an action relies on, as it was seen.

@@ -28,6 +28,12 @@ impl Cause {
             Self::Drift => "drift",
         }
     }
+
+    /// Reads the word.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Due, Self::Config, Self::Drift].into_iter().find(|cause| cause.as_str() == text)
+    }
 }
 
 /// Why a change is planned.
@@ -47,7 +53,11 @@ pub enum Reason {
         attempts: u32,
     },
     /// Somebody asked for it.
-    OnDemand,
+    OnDemand {
+        /// What for, in that person's words.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        because: Option<String>,
+    },
     /// The policy wants it in another site, too.
     CopyMissing {
         /// Where it lies.
@@ -105,7 +115,8 @@ impl fmt::Display for Reason {
             Self::SlotDue { newest } => write!(f, "due; newest point is of {}", brief(*newest)),
             Self::Retry { attempts: 1 } => write!(f, "due; one attempt failed"),
             Self::Retry { attempts } => write!(f, "due; {attempts} attempts failed"),
-            Self::OnDemand => write!(f, "asked for by a person"),
+            Self::OnDemand { because: None } => write!(f, "asked for by a person"),
+            Self::OnDemand { because: Some(because) } => write!(f, "asked for by a person: {because}"),
             Self::CopyMissing { from } => write!(f, "the policy wants a copy of what lies at {from}"),
             Self::TagsChanged { keys } => write!(f, "its seal proves other tags: {}", keys.join(", ")),
             Self::HoldTagMissing => write!(f, "it is held, and its tag does not say so"),

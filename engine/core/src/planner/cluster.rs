@@ -135,7 +135,7 @@ fn is_of_schedules(point: &RecoveryPoint<'_>) -> bool {
 }
 
 /// An attempt of the slot that no snapshot names. The next number, so that a name is not used again soon.
-fn free_attempt(taken: &BTreeSet<u32>) -> u32 {
+pub(super) fn free_attempt(taken: &BTreeSet<u32>) -> u32 {
     let next = taken.last().copied().unwrap_or(0) + 1;
     if next <= PointKey::LAST_ATTEMPT { next } else { (1..).find(|n| !taken.contains(n)).unwrap_or(next) }
 }
@@ -200,19 +200,30 @@ fn plan_create(
         (0, Some(newest)) => Reason::SlotDue { newest },
         (0, None) => Reason::FirstPoint,
     };
-    let create = CreatePoint {
+    let create = create(subject, places, PointClass::Scheduled, key, &chosen);
+    outcome.change(cluster, Action::Create(create), reason);
+}
+
+/// How to make a point of what was chosen.
+pub(super) fn create(
+    subject: &Subject<'_>,
+    places: &Places<'_>,
+    class: PointClass,
+    key: PointKey,
+    chosen: &source::Chosen<'_>,
+) -> CreatePoint {
+    CreatePoint {
         point: key,
-        class: PointClass::Scheduled,
+        class,
         node: chosen.node.name.clone(),
         instance: chosen.node.instance.clone(),
         role: chosen.role,
-        consistency: policy.consistency,
+        consistency: subject.policy.consistency,
         atomic_group: chosen.atomic_group,
         system: chosen.system,
         location: places.placed.clone(),
-        parts: source::parts(cluster, PointClass::Scheduled, key, &chosen),
-    };
-    outcome.change(cluster, Action::Create(create), reason);
+        parts: source::parts(subject.cluster, class, key, chosen),
+    }
 }
 
 /// The cut of the newest restorable point of all places, none from the future.
@@ -235,7 +246,7 @@ fn back_off(subject: &Subject<'_>, home: Seen<'_>, slot: Timestamp, as_of: Times
     // What a run that was cut short has left is no failure of the site: the next run goes on at once.
     let has_failed = |point: &&RecoveryPoint<'_>| match point.state {
         PointState::Failed { .. } => point.key.slot == slot,
-        PointState::Incomplete { .. } | PointState::Restorable | PointState::InProgress => false,
+        PointState::Incomplete { .. } | PointState::Double | PointState::Restorable | PointState::InProgress => false,
     };
     let failed = home.points().iter().filter(has_failed);
     let made: Vec<Timestamp> =
@@ -276,7 +287,7 @@ fn report_state(subject: &Subject<'_>, places: &Places<'_>, home: Seen<'_>, as_o
         .filter(|point| match &point.state {
             PointState::Restorable | PointState::InProgress => false,
             PointState::Failed { .. } => true,
-            PointState::Incomplete { .. } => true,
+            PointState::Incomplete { .. } | PointState::Double => true,
         })
         .map(|point| point.parts.len() + point.unsealed.len())
         .sum();

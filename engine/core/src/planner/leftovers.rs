@@ -8,7 +8,7 @@ use super::places::{Kind, Place, Seen};
 use super::removals::Judged;
 use super::safety;
 use super::tombstones::{self, Mark, Ripeness};
-use super::view::{View, expected};
+use super::view::{View, expected, expected_part};
 use crate::observed::{Readiness, Snapshot};
 use crate::plan::{Action, MarkPoint, Reason, Repair, Retagged, TagPoint, WaitingFor};
 use crate::point::{PointState, RecoveryPoint};
@@ -128,6 +128,7 @@ fn because(point: &RecoveryPoint<'_>) -> Option<String> {
         PointState::Restorable | PointState::InProgress => None,
         PointState::Failed { because } => Some(because.clone()),
         PointState::Incomplete { because } => Some((*because).to_owned()),
+        PointState::Double => Some("a call that was delivered twice made it beside its point".to_owned()),
     }
 }
 
@@ -193,7 +194,8 @@ fn remove(
         point: point.key,
         cut: point.cut,
         grace,
-        snapshots: point.parts.iter().map(|part| expected(part.snapshot.snapshot())).collect(),
+        snapshots: point.parts.iter().map(expected_part).collect(),
+        is_double: point.state == PointState::Double,
     };
     let mark = tombstones::of(point, &cluster.uid, place.name, world);
     if !is_quiet(point, as_of) {

@@ -3,12 +3,12 @@
 use super::cluster::Outcome;
 use super::places::{Kind, Place, Seen};
 use super::tombstones::{self, Mark};
-use super::view::{self, Fates, View, expected};
+use super::view::{self, Fates, View, expected_part};
 use crate::model::LockPolicy;
+use crate::name::SnapshotId;
 use crate::plan::{Action, LockPoint, Reason};
 use crate::point::RecoveryPoint;
 use crate::retention::KeepReason;
-use crate::tags::PointKey;
 use jiff::Timestamp;
 use std::collections::BTreeSet;
 
@@ -34,21 +34,23 @@ fn at_place(
     outcome: &mut Outcome,
 ) {
     // What goes, or is taken back by this very plan, is not locked by it.
-    let touched: BTreeSet<PointKey> = outcome
+    let touched: BTreeSet<SnapshotId> = outcome
         .changes
         .iter()
         .filter(|change| change.site == *place.name)
         .filter_map(|change| match &change.action {
-            Action::Expire(mark) | Action::Delete(mark) | Action::Revive(mark) => Some(mark.point),
+            Action::Expire(mark) | Action::Delete(mark) | Action::Revive(mark) => Some(&mark.snapshots),
             Action::Create(_) | Action::Copy(_) | Action::Tag(_) | Action::Lock(_) => None,
         })
+        .flat_map(|snapshots| snapshots.iter().map(|expected| expected.id.clone()))
         .collect();
+    let is_touched = |point: &RecoveryPoint<'_>| point.parts.iter().any(|part| touched.contains(part.snapshot.id()));
     let (cluster, world) = (view.subject.cluster, view.world);
     for point in seen.points().iter().filter(|point| point.is_restorable() && lacks(point, lock, view.as_of)) {
         let reasons = kept.reasons(place, view::id(point));
         let is_kept = !reasons.is_empty() && !reasons.iter().any(|reason| is_not_for_locks(*reason));
         let mark = tombstones::of(point, &cluster.uid, place.name, world);
-        if !is_kept || touched.contains(&point.key) || !matches!(mark, Mark::None) {
+        if !is_kept || is_touched(point) || !matches!(mark, Mark::None) {
             continue;
         }
         let lock_point = LockPoint {
@@ -57,7 +59,7 @@ fn at_place(
             cut: point.cut,
             mode: lock.mode,
             until: lock.period.after(point.cut),
-            snapshots: point.parts.iter().map(|part| expected(part.snapshot.snapshot())).collect(),
+            snapshots: point.parts.iter().map(expected_part).collect(),
         };
         let reason = Reason::LockMissing { period: lock.period };
         outcome.change_at(cluster, place.name, Action::Lock(lock_point), reason);

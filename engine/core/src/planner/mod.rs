@@ -10,6 +10,7 @@ mod copies;
 mod findings;
 mod leftovers;
 mod locks;
+mod on_demand;
 mod places;
 mod removals;
 mod retirement;
@@ -23,8 +24,10 @@ mod view;
 mod waits;
 
 pub(crate) use blast::{due_limit, fleet_limit};
+pub use on_demand::{Refused, on_demand};
 pub use survey::{ClusterState, ClusterStatus, PointStatus, survey};
 
+use crate::instances::Instances;
 use crate::marks::Marks;
 use crate::model::{Cluster, Desired, Policy};
 use crate::name::{ClusterName, ClusterUid, DiskId, InstanceId, SiteName};
@@ -79,7 +82,6 @@ fn plan_world(
     baseline: Option<&Desired>,
     as_of: Timestamp,
 ) -> Plan {
-    let observed = world.observed;
     // Also those that no document declares: what lies of them is told, and counts for the fleet's limit of deletes.
     let found = world.catalogues.values().flat_map(Catalogue::clusters);
     let uids: BTreeSet<&ClusterUid> = desired.clusters.keys().chain(found).collect();
@@ -99,23 +101,7 @@ fn plan_world(
     copies::limit(&mut total, desired, world, &mut room);
     blast::limit(&mut total, desired, world, as_of);
     total.sort();
-    Plan {
-        format_version: FORMAT_VERSION.to_owned(),
-        basis: Basis {
-            origin: desired.origin.clone(),
-            as_of,
-            made_at: observed.at,
-            valid_until: VALID_FOR.after(observed.at),
-            provenance: observed.provenance,
-            baseline: baseline.map(|baseline| baseline.origin.documents.clone()),
-            clusters: desired.clusters.len(),
-            narrowed: None,
-        },
-        changes: total.changes,
-        waiting: total.waiting,
-        findings: total.findings,
-        coverage: coverage(desired, observed),
-    }
+    fleet.planned(total)
 }
 
 /// What every cluster's part of a plan is made from.
@@ -140,6 +126,28 @@ impl<'a> Fleet<'a> {
             outcomes[place] = outcome;
         }
         outcomes
+    }
+
+    /// The plan of what was decided.
+    fn planned(&self, total: Outcome) -> Plan {
+        let Self { desired, baseline, world: World { observed, .. }, as_of } = *self;
+        Plan {
+            format_version: FORMAT_VERSION.to_owned(),
+            basis: Basis {
+                origin: desired.origin.clone(),
+                as_of,
+                made_at: observed.at,
+                valid_until: VALID_FOR.after(observed.at),
+                provenance: observed.provenance,
+                baseline: baseline.map(|baseline| baseline.origin.documents.clone()),
+                clusters: desired.clusters.len(),
+                narrowed: None,
+            },
+            changes: total.changes,
+            waiting: total.waiting,
+            findings: total.findings,
+            coverage: coverage(desired, observed),
+        }
     }
 
     /// One cluster's part of the plan, or what is told of one that no document declares.
@@ -178,7 +186,7 @@ type Holdings<'a> = BTreeMap<&'a SiteName, Shelf<'a>>;
 /// A site that was read to its end, with its instances by id.
 struct Site<'a> {
     inventory: &'a SiteInventory,
-    instances: BTreeMap<&'a InstanceId, &'a Instance>,
+    instances: Instances<'a>,
     unmanaged: BTreeMap<&'a DiskId, Vec<&'a Unmanaged>>,
     /// How many snapshots there are that the inventory leaves out, since they are of another part of the fleet.
     elsewhere: usize,
@@ -187,7 +195,7 @@ struct Site<'a> {
 
 impl<'a> Site<'a> {
     fn instance(&self, id: &InstanceId) -> Option<&'a Instance> {
-        self.instances.get(id).copied()
+        self.instances.get(id)
     }
 
     /// What was made of a disk and claims to be ours, whichever cluster it names, and whether or not it is believed.
@@ -231,7 +239,7 @@ impl<'a> World<'a> {
         let nobodys = catalogues.iter().map(|(name, catalogue)| (*name, catalogue.strangers())).collect();
         let sites = observed.sites.iter().filter_map(|(name, listing)| {
             let inventory = listing.complete()?;
-            let instances = inventory.instances.iter().map(|instance| (&instance.id, instance)).collect();
+            let instances = Instances::of(&inventory.instances);
             let mut unmanaged: BTreeMap<_, Vec<_>> = BTreeMap::new();
             for snapshot in &inventory.unmanaged {
                 unmanaged.entry(&snapshot.disk).or_default().push(snapshot);

@@ -142,7 +142,7 @@ fn one(subject: &Subject<'_>, world: &World<'_>, as_of: Timestamp) -> ClusterSta
 fn points(places: &Places<'_>, fates: &Fates<'_>) -> Vec<PointStatus> {
     let mut all: BTreeMap<Id, PointStatus> = BTreeMap::new();
     for (place, seen) in places.known() {
-        for point in seen.points() {
+        for point in seen.points().iter().filter(|point| point.state != PointState::Double) {
             let id = view::id(point);
             let is_marked = point.parts.iter().any(|p| p.snapshot.snapshot().tags.contains_key(crate::tags::EXPIRE));
             let kept_by = if point.is_restorable() { fates.reasons(place, id) } else { &[] };
@@ -177,7 +177,7 @@ fn word(point: &RecoveryPoint<'_>) -> &'static str {
         PointState::Restorable => "restorable",
         PointState::InProgress => "in-progress",
         PointState::Failed { .. } => "failed",
-        PointState::Incomplete { .. } => "incomplete",
+        PointState::Incomplete { .. } | PointState::Double => "incomplete",
     }
 }
 

@@ -1,16 +1,23 @@
-//! A snapshot's tags in one allocation: a fleet has millions of them, and most of their keys are ours.
+//! A snapshot's tags in one allocation: a fleet has millions of them, and most of them are ours.
 
+use super::value::{Value, take};
 use super::{CLASS, CLUSTER, CUT, EXPIRE, HOLD, INTENT, MANAGED, PART, POINT, SEAL_1, SEAL_2, SLOT, SYSTEM, WAL};
+use crate::seal::{SealBytes, seal_bytes};
+use jiff::Timestamp;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde::ser::{Serialize, Serializer};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Our keys, in their order as texts: each is written as its place here.
 const OURS: [&str; 14] =
     [CLASS, CLUSTER, CUT, EXPIRE, HOLD, INTENT, MANAGED, PART, POINT, SEAL_1, SEAL_2, SLOT, SYSTEM, WAL];
+/// Added to the place of a key of ours whose value is not written as a text.
+const TYPED: u8 = 0x40;
 /// Written before a key that is not ours.
 const FOREIGN: u8 = 0x7f;
 
@@ -38,25 +45,30 @@ fn place_of(key: &str) -> Option<usize> {
 
 /// Tags by key, ordered by key.
 ///
-/// One after the other: the key (its place in [`OURS`], or [`FOREIGN`], its length and its text), the value's length and its
-/// text. A length is written in groups of six bits, the lowest first, with a bit that says that more follow: so all of it is
-/// text, which need not be checked again when it is read. Equal tags have equal texts.
+/// One after the other: the key (its place in [`OURS`], or [`FOREIGN`] and its text) and the value: a text, or what [`Value`]
+/// makes of it, if the key says [`TYPED`]. Before a text comes its length, in groups of seven bits, the lowest first, with a
+/// bit that says that more follow. Equal tags are packed equally.
 #[derive(Default)]
 pub struct Tags {
-    text: Box<str>,
+    packed: Box<[u8]>,
     /// What checking the seal in these tags came to, see [`crate::seal`]; 0 while nobody has. Every change of the tags forgets it.
     verdict: AtomicU64,
+    /// All tags as texts, once somebody asked for one that is not packed as a text.
+    spelled: OnceLock<Box<Spelled>>,
 }
+
+/// Keys and values, ordered by key.
+type Spelled = Vec<(Box<str>, Box<str>)>;
 
 impl Clone for Tags {
     fn clone(&self) -> Self {
-        Self { text: self.text.clone(), verdict: AtomicU64::new(self.verdict()) }
+        Self { packed: self.packed.clone(), verdict: AtomicU64::new(self.verdict()), spelled: OnceLock::new() }
     }
 }
 
 impl PartialEq for Tags {
     fn eq(&self, other: &Self) -> bool {
-        self.text == other.text
+        self.packed == other.packed
     }
 }
 
@@ -64,20 +76,20 @@ impl Eq for Tags {}
 
 impl Hash for Tags {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.text.hash(state);
+        self.packed.hash(state);
     }
 }
 
 /// The values of our tags, read in one pass.
-pub(crate) struct Ours<'a>([Option<&'a str>; OURS.len()]);
+pub(crate) struct Ours<'a>([Option<Value<'a>>; OURS.len()]);
 
 impl<'a> Ours<'a> {
     /// The value of one of our keys.
     ///
     /// Panics if the key is not one of ours.
     #[inline]
-    pub(crate) fn get(&self, key: &str) -> Option<&'a str> {
-        self.0[place_of(key).expect("a key of ours")]
+    pub(crate) fn get(&self, key: &str) -> Option<&Value<'a>> {
+        self.0[place_of(key).expect("a key of ours")].as_ref()
     }
 }
 
@@ -89,18 +101,29 @@ impl Tags {
     }
 
     /// The value of a key.
+    ///
+    /// The cluster's is at hand. Of others the text is made when somebody asks first, and kept: who asks many snapshots asks for
+    /// [`Self::value`].
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&str> {
-        match place_of(key) {
-            Some(place) => self.entries().find(|entry| usize::from(entry.code) == place).map(|entry| entry.value),
-            None => self.entries().find(|entry| entry.code == FOREIGN && entry.key == key).map(|entry| entry.value),
+        if let Value::Text(text) = self.find(key)? {
+            return Some(text);
         }
+        let spelled = self.spelled();
+        let place = spelled.binary_search_by(|(other, _)| (**other).cmp(key)).ok()?;
+        spelled.get(place).map(|(_, value)| &**value)
+    }
+
+    /// The value of a key, made anew each time.
+    #[must_use]
+    pub fn value(&self, key: &str) -> Option<Cow<'_, str>> {
+        self.find(key).map(|value| value.text())
     }
 
     /// Whether there is such a key.
     #[must_use]
     pub fn contains_key(&self, key: &str) -> bool {
-        self.get(key).is_some()
+        self.find(key).is_some()
     }
 
     /// Adds a tag, or replaces its value.
@@ -119,12 +142,18 @@ impl Tags {
 
     /// Leaves only the tags that fit.
     pub fn retain(&mut self, mut fits: impl FnMut(&str, &str) -> bool) {
-        *self = pack(self.iter().filter(|(key, value)| fits(key, value)));
+        let texts: Vec<(&str, Cow<'_, str>)> = self.texts().filter(|(key, value)| fits(key, value)).collect();
+        *self = pack(texts.iter().map(|(key, value)| (*key, &**value)));
     }
 
-    /// Every tag, ordered by key.
+    /// Every tag, ordered by key. The texts are kept: who asks many snapshots asks for [`Self::texts`].
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.entries().map(|entry| (entry.key, entry.value))
+        self.spelled().iter().map(|(key, value)| (&**key, &**value))
+    }
+
+    /// Every tag, ordered by key, its value made anew.
+    pub fn texts(&self) -> impl Iterator<Item = (&str, Cow<'_, str>)> {
+        self.entries().map(|entry| (entry.key, entry.value.text()))
     }
 
     /// Every key, in order.
@@ -134,7 +163,7 @@ impl Tags {
 
     /// Every value, in the order of the keys.
     pub fn values(&self) -> impl Iterator<Item = &str> {
-        self.entries().map(|entry| entry.value)
+        self.iter().map(|(_, value)| value)
     }
 
     /// How many there are.
@@ -146,16 +175,44 @@ impl Tags {
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.text.is_empty()
+        self.packed.is_empty()
     }
 
     /// The values of all our tags, in one pass.
     pub(crate) fn ours(&self) -> Ours<'_> {
-        let mut values = [None; OURS.len()];
-        for entry in self.entries().filter(|entry| entry.code != FOREIGN) {
-            values[usize::from(entry.code)] = Some(entry.value);
+        let mut values = [const { None }; OURS.len()];
+        for entry in self.entries() {
+            if let Some(place) = entry.place {
+                values[place] = Some(entry.value);
+            }
         }
         Ours(values)
+    }
+
+    /// The value of a key, as it is packed.
+    pub(crate) fn find(&self, key: &str) -> Option<Value<'_>> {
+        let place = place_of(key);
+        let is_it = |entry: &Entry<'_>| entry.place == place && (place.is_some() || entry.key == key);
+        self.entries().find(is_it).map(|entry| entry.value)
+    }
+
+    /// As they are packed.
+    pub(crate) fn packed(&self) -> &[u8] {
+        &self.packed
+    }
+
+    /// Tags that [`Self::packed`] told; `None` for anything else.
+    pub(crate) fn of_packed(packed: &[u8]) -> Option<Self> {
+        let mut entries = Entries::of(packed);
+        let mut last = None;
+        while !entries.rest.is_empty() {
+            let entry = entries.read()?;
+            if last.is_some_and(|last| last >= entry.key) {
+                return None;
+            }
+            last = Some(entry.key);
+        }
+        Some(Self { packed: packed.into(), ..Self::default() })
     }
 
     /// What was remembered of these very tags; 0 when nothing was.
@@ -168,44 +225,72 @@ impl Tags {
         self.verdict.store(verdict, Ordering::Relaxed);
     }
 
+    fn spelled(&self) -> &Spelled {
+        self.spelled.get_or_init(|| Box::new(self.texts().map(|(key, value)| (key.into(), value.into())).collect()))
+    }
+
     fn entries(&self) -> Entries<'_> {
-        Entries(&self.text)
+        Entries::of(&self.packed)
     }
 }
 
 struct Entry<'a> {
-    code: u8,
+    /// Of its key among [`OURS`].
+    place: Option<usize>,
     key: &'a str,
-    value: &'a str,
+    value: Value<'a>,
 }
 
-struct Entries<'a>(&'a str);
+struct Entries<'a> {
+    rest: &'a [u8],
+    /// What came before, and tells a later value.
+    slot: Option<Timestamp>,
+    seal: Option<&'a SealBytes>,
+}
 
-const PACKED: &str = "tags are packed by this module alone";
 /// In a group of a length: its bits, and the one that says that more follow.
-const BITS: u8 = 0x3f;
-const MORE: u8 = 0x40;
+const BITS: u8 = 0x7f;
+const MORE: u8 = 0x80;
 
 impl<'a> Entries<'a> {
-    fn byte(&mut self) -> Option<u8> {
-        let byte = *self.0.as_bytes().first()?;
-        self.0 = &self.0[1..];
-        Some(byte)
+    fn of(packed: &'a [u8]) -> Self {
+        Self { rest: packed, slot: None, seal: None }
     }
 
-    fn text(&mut self) -> &'a str {
-        let (mut length, mut shift) = (0, 0);
+    fn text(&mut self) -> Option<&'a str> {
+        let (mut length, mut shift) = (0_usize, 0_u32);
         loop {
-            let byte = self.byte().expect(PACKED);
-            length |= usize::from(byte & BITS) << shift;
-            shift += 6;
+            let byte = take::<1>(&mut self.rest)?[0];
+            length |= usize::from(byte & BITS).checked_shl(shift)?;
+            shift += 7;
             if byte & MORE == 0 {
                 break;
             }
         }
-        let (text, rest) = self.0.split_at(length);
-        self.0 = rest;
-        text
+        let (text, rest) = self.rest.split_at_checked(length)?;
+        self.rest = rest;
+        std::str::from_utf8(text).ok()
+    }
+
+    /// The next one; `None` where there is none, or what is there was packed by nobody.
+    fn read(&mut self) -> Option<Entry<'a>> {
+        let code = take::<1>(&mut self.rest)?[0];
+        if code == FOREIGN {
+            return Some(Entry { place: None, key: self.text()?, value: Value::Text(self.text()?) });
+        }
+        let place = usize::from(code & !TYPED);
+        let key = *OURS.get(place)?;
+        let value = match (code & TYPED, key) {
+            (0, _) => Value::Text(self.text()?),
+            (_, SLOT) => Value::Instant(self.slot?),
+            (_, SEAL_1) => Value::Seal(self.seal.insert(take(&mut self.rest)?)),
+            (_, SEAL_2) => Value::SealRest(self.seal?),
+            (_, _) => Value::read(key, &mut self.rest)?,
+        };
+        if let Value::Point(point) = &value {
+            self.slot = Some(point.slot);
+        }
+        Some(Entry { place: Some(place), key, value })
     }
 }
 
@@ -213,45 +298,66 @@ impl<'a> Iterator for Entries<'a> {
     type Item = Entry<'a>;
 
     fn next(&mut self) -> Option<Entry<'a>> {
-        let code = self.byte()?;
-        let key = if code == FOREIGN { self.text() } else { OURS[usize::from(code)] };
-        Some(Entry { code, key, value: self.text() })
+        (!self.rest.is_empty()).then(|| self.read().expect("tags are packed by this module alone"))
     }
 }
 
 /// Packs tags that are ordered by key, each once.
 fn pack<'a>(tags: impl Iterator<Item = (&'a str, &'a str)>) -> Tags {
-    let mut text = String::with_capacity(512);
-    for (key, value) in tags {
-        match place_of(key) {
-            Some(place) => text.push(char::from(u8::try_from(place).expect("there are few keys of ours"))),
-            None => {
-                text.push(char::from(FOREIGN));
-                put(&mut text, key);
+    let tags: Vec<(&str, &str)> = tags.collect();
+    let text_of = |key: &str| tags.iter().find(|(other, _)| *other == key).map(|(_, value)| *value);
+    let seal = text_of(SEAL_1).zip(text_of(SEAL_2)).and_then(|(first, second)| seal_bytes(first, second));
+    let mut slot = None;
+    let mut packed = Vec::with_capacity(512);
+    for (key, text) in &tags {
+        let Some(place) = place_of(key) else {
+            packed.push(FOREIGN);
+            put(&mut packed, key);
+            put(&mut packed, text);
+            continue;
+        };
+        let mut intent = [0; 20];
+        let value = match (*key, &seal, slot) {
+            (SEAL_1, Some(seal), _) => Value::Seal(seal),
+            (SEAL_2, Some(seal), _) => Value::SealRest(seal),
+            (SLOT, _, Some(slot)) if crate::time::stamp(slot) == *text => Value::Instant(slot),
+            (_, _, _) => Value::parse(key, text, &mut intent),
+        };
+        if let Value::Point(point) = &value {
+            slot = Some(point.slot);
+        }
+        let place = u8::try_from(place).expect("there are few keys of ours");
+        match value {
+            Value::Text(text) => {
+                packed.push(place);
+                put(&mut packed, text);
+            }
+            typed => {
+                packed.push(place | TYPED);
+                typed.write(&mut packed, *key == SLOT);
             }
         }
-        put(&mut text, value);
     }
-    Tags { text: text.into_boxed_str(), verdict: AtomicU64::new(0) }
+    Tags { packed: packed.into(), ..Tags::default() }
 }
 
-fn put(packed: &mut String, text: &str) {
+fn put(packed: &mut Vec<u8>, text: &str) {
     let mut length = text.len();
     loop {
-        let low = u8::try_from(length & usize::from(BITS)).expect("six bits fit");
-        length >>= 6;
-        packed.push(char::from(if length == 0 { low } else { low | MORE }));
+        let low = u8::try_from(length & usize::from(BITS)).expect("seven bits fit");
+        length >>= 7;
+        packed.push(if length == 0 { low } else { low | MORE });
         if length == 0 {
             break;
         }
     }
-    packed.push_str(text);
+    packed.extend(text.as_bytes());
 }
 
 impl<K: Into<String>, V: Into<String>> Extend<(K, V)> for Tags {
     fn extend<I: IntoIterator<Item = (K, V)>>(&mut self, tags: I) {
         let mut all: BTreeMap<String, String> =
-            self.iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+            self.texts().map(|(key, value)| (key.to_owned(), value.into_owned())).collect();
         all.extend(tags.into_iter().map(|(key, value)| (key.into(), value.into())));
         *self = pack(all.iter().map(|(key, value)| (key.as_str(), value.as_str())));
     }
@@ -279,7 +385,7 @@ impl IntoIterator for Tags {
     type IntoIter = std::vec::IntoIter<(String, String)>;
 
     fn into_iter(self) -> Self::IntoIter {
-        let all: Vec<_> = self.iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+        let all: Vec<_> = self.texts().map(|(key, value)| (key.to_owned(), value.into_owned())).collect();
         all.into_iter()
     }
 }
@@ -295,13 +401,13 @@ impl std::ops::Index<&str> for Tags {
 
 impl fmt::Debug for Tags {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_map().entries(self.iter()).finish()
+        f.debug_map().entries(self.texts()).finish()
     }
 }
 
 impl Serialize for Tags {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.iter())
+        serializer.collect_map(self.texts())
     }
 }
 

@@ -7,6 +7,7 @@ use crate::name::ClusterUid;
 use crate::observed::{Listing, Records};
 use crate::plan::{Action, Cause, Change, MarkPoint};
 use crate::share::Share;
+use crate::tags::{PartName, PartRole};
 use crate::workers::{self, Workers};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
@@ -102,9 +103,11 @@ fn fleet_limit(facts: &Facts<'_>, declared: Option<Limit>) -> usize {
     // Coarser than the planner's count, which looks at every seal: what is not ours may widen this limit, and never that.
     let points = || {
         let sites = facts.observed.sites.values().filter_map(Listing::complete);
-        let is_first = |part: &str| part.contains("-1of") && !part.starts_with("unfinished-");
+        let is_first = |part: PartName| part.index == 1 && part.role != PartRole::Unfinished;
         let snapshots = sites.flat_map(|site| &site.snapshots);
-        snapshots.filter(|snapshot| snapshot.tags.get("backstay-part").is_some_and(is_first)).count()
+        snapshots
+            .filter(|snapshot| snapshot.tags.find("backstay-part").and_then(|part| part.part()).is_some_and(is_first))
+            .count()
     };
     match declared {
         None => (points() / 100).max(10),

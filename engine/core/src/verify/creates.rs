@@ -8,8 +8,8 @@ use crate::model::{ConsistencyWanted, Provider};
 use crate::name::SiteName;
 use crate::observed::DiskRole;
 use crate::plan::{Action, CreatePoint};
-use crate::tags::{Intent, PartRole};
-use jiff::SignedDuration;
+use crate::tags::{Intent, PartRole, PointClass};
+use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeSet;
 
 mod source;
@@ -42,18 +42,35 @@ pub(super) fn check(context: &Context<'_>, violations: &mut Vec<Violation>) {
     }
 }
 
-/// The slot is due, and nothing serves it yet.
+/// The slot is the one for which a point of its kind may be made, and the name is free.
 fn check_slot(context: &Context<'_>, home: &Place<'_>, create: &CreatePoint, violations: &mut Vec<Violation>) {
     let slot = create.point.slot;
     let as_of = context.facts.as_of;
     if slot > as_of {
         violations.push(context.violation(15, format!("slot {slot} is in the future")));
     }
+    match create.class {
+        PointClass::Scheduled => check_due(context, home, slot, violations),
+        // What a person asks for is due when it is asked for, whatever there is.
+        PointClass::OnDemand => {
+            if as_of.as_second() != slot.as_second() {
+                violations.push(context.violation(15, format!("nobody can have asked for slot {slot} now")));
+            }
+        }
+        PointClass::Safety | PointClass::Drill => {
+            violations.push(context.violation(21, "only a restore makes such a point"));
+        }
+    }
+    check_name(context, create, violations);
+}
+
+/// A schedule's slot is its latest one, and nothing serves it yet.
+fn check_due(context: &Context<'_>, home: &Place<'_>, slot: Timestamp, violations: &mut Vec<Violation>) {
     if context.facts.slots(context.policy, Span::Latest).latest(&context.cluster.uid) != Some(slot) {
         violations.push(context.violation(15, format!("slot {slot} is not the latest one of the schedule")));
     }
     // What is dated in the future, by whatever clock, serves nothing.
-    let latest = as_of.max(home.inventory.clock.now);
+    let latest = context.facts.as_of.max(home.inventory.clock.now);
     let serves = |point: &Whole<'_>| {
         let is_past = point.cut.duration_since(latest) <= SignedDuration::from_mins(5);
         reference::is_of_retention(point.class) && point.cut >= slot && is_past
@@ -66,7 +83,10 @@ fn check_slot(context: &Context<'_>, home: &Place<'_>, create: &CreatePoint, vio
     if places().flat_map(Place::being_made).any(serves) {
         violations.push(context.violation(8, format!("slot {slot} has a point that is being made")));
     }
-    // At any place: an old attempt's copy and a new attempt's snapshots must not have one name.
+}
+
+/// At any place: an old attempt's copy and a new attempt's snapshots must not have one name.
+fn check_name(context: &Context<'_>, create: &CreatePoint, violations: &mut Vec<Violation>) {
     let own = create.point.to_string();
     let is_used = |place: &Place<'_>| {
         let kept_files = &place.inventory.kept_files;

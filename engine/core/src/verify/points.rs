@@ -4,7 +4,7 @@
 
 use crate::lsn::WalRange;
 use crate::name::{SnapshotId, SystemId};
-use crate::observed::{SiteInventory, Snapshot};
+use crate::observed::{Generation, SiteInventory, Snapshot};
 use crate::plan::{CopyPoint, CreatePoint};
 use crate::seal::{Keyring, OwnedSnapshot, Place as SealPlace};
 use crate::snapshots::{self, Progress, Row};
@@ -29,6 +29,11 @@ impl<'a> Seen<'a> {
         self.row.print == print && self.snapshot.id == *id
     }
 
+    /// What a plan that relies on it must have seen.
+    pub(super) fn generation(&self) -> Generation {
+        self.row.generation(self.snapshot)
+    }
+
     pub(super) fn is_held(&self) -> bool {
         self.row.is_held
     }
@@ -51,7 +56,7 @@ impl<'a> Seen<'a> {
 
     /// When its tag says that it was marked.
     pub(super) fn marked(&self) -> Option<Timestamp> {
-        self.row.marked
+        self.row.marked()
     }
 
     /// Whether the provider is not done with it.
@@ -141,6 +146,8 @@ pub(super) struct Attempt<'a> {
     pub(super) state: State,
     /// The point, where every part is there and genuine.
     pub(super) facts: Option<Whole<'a>>,
+    /// Whether these are doubles of parts of a point that stands beside them.
+    pub(super) is_double: bool,
     rows: &'a [Row],
     list: &'a [Snapshot],
 }
@@ -237,8 +244,25 @@ impl<'a> Whole<'a> {
 }
 
 impl<'a> Attempt<'a> {
-    /// Puts the snapshots together that name one attempt.
-    pub(super) fn of(named: snapshots::Attempt<'a>, list: &'a [Snapshot]) -> Self {
+    /// What the snapshots come to that name one attempt. Where some of them are a point that did not fail, and each of the
+    /// others carries the intent of one of its parts, the others are doubles: no part of it, and no point.
+    pub(super) fn all_of(named: snapshots::Attempt<'a>, list: &'a [Snapshot]) -> impl Iterator<Item = Self> {
+        let all = Self::of(named, list);
+        let ends = if all.facts.is_some() { 0..0 } else { 1..named.rows.len() };
+        let intent = |row: &Row| row.of(list).tags.get("backstay-intent");
+        for end in ends {
+            let (parts, others) = named.rows.split_at(end);
+            let point = Self::of(named.only(parts), list);
+            let is_double = |row: &Row| intent(row).is_some() && parts.iter().any(|part| intent(part) == intent(row));
+            if point.state != State::Unusable && others.iter().all(is_double) {
+                let doubles = Self { state: State::Unusable, facts: None, is_double: true, rows: others, ..all };
+                return std::iter::once(point).chain(Some(doubles));
+            }
+        }
+        std::iter::once(all).chain(None)
+    }
+
+    fn of(named: snapshots::Attempt<'a>, list: &'a [Snapshot]) -> Self {
         let facts = complete(&named, list);
         let is_any = |progress| named.rows.iter().any(|row| row.progress == progress);
         let state = if facts.is_none() || is_any(Progress::Failed) {
@@ -248,7 +272,7 @@ impl<'a> Attempt<'a> {
         } else {
             State::Whole
         };
-        Self { key: named.key, class: named.class, state, facts, rows: named.rows, list }
+        Self { key: named.key, class: named.class, state, facts, is_double: false, rows: named.rows, list }
     }
 
     /// Its snapshots.

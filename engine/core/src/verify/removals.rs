@@ -311,6 +311,11 @@ fn check_targets(context: &Context<'_>, removal: &Removal<'_, '_>, violations: &
     for expected in &mark.snapshots {
         check_target(context, place, expected, name, violations);
     }
+    if removal.attempts.iter().any(|attempt| attempt.is_double != mark.is_double) {
+        let what =
+            if mark.is_double { "are doubles of no point that stands" } else { "are doubles of a point that stands" };
+        violations.push(context.violation(8, format!("the snapshots of {name} {what}")));
+    }
     if removal.attempts.len() > 1 {
         violations.push(context.violation(6, format!("{name} names snapshots of several points")));
     }
@@ -339,7 +344,8 @@ pub(super) fn check_target(
         violations.push(context.violation(6, format!("snapshot {id} is not one of this cluster's")));
         return;
     };
-    if snapshot.disk != expected.disk || snapshot.generation() != expected.generation {
+    let generation = found.map_or_else(|| snapshot.generation(), |(_, seen)| seen.generation());
+    if snapshot.disk != expected.disk || generation != expected.generation {
         violations.push(context.violation(10, format!("snapshot {id} is not as the plan saw it")));
     }
     // What is of no attempt is not ours, whatever seals it.

@@ -104,7 +104,12 @@ fn a_signature_for_one_purpose_means_nothing_for_another() {
     let signature = key.sign(Purpose::Tombstone, b"x");
     assert!(keyring.accepts(&key.id(), Purpose::Tombstone, b"x", &signature));
     assert!(!keyring.accepts(&key.id(), Purpose::Snapshot, b"x", &signature));
-    assert!(!keyring.accepts(&key.id(), Purpose::Tombstone, b"x", &signature.to_uppercase()));
+    assert!(!keyring.accepts(
+        &key.id(),
+        Purpose::Tombstone,
+        b"x",
+        &signature.to_string().to_uppercase().as_str().into()
+    ));
 }
 
 fn tombstone() -> (Lab, Tombstone) {

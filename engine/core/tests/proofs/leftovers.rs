@@ -83,6 +83,53 @@ fn what_lost_its_seal_or_was_never_meant_is_not_adopted() {
     assert!(!plan.contains("never finished\n") && !plan.contains("t orders-db"), "{plan}");
 }
 
+/// A copy of a snapshot's tags without its seal and facts, on another snapshot: as a cloud makes it of a call that came twice.
+fn double_of(lab: &mut Lab, id: &SnapshotId) -> SnapshotId {
+    let mut double = lab.snapshot(id).clone();
+    double.id = SnapshotId::new("snap-double").unwrap();
+    for key in [tags::SEAL_1, tags::SEAL_2, tags::PART, tags::SYSTEM, tags::WAL, tags::CUT] {
+        double.tags.remove(key);
+    }
+    lab.snapshots().push(double);
+    SnapshotId::new("snap-double").unwrap()
+}
+
+#[test]
+fn a_double_goes_alone_and_its_point_counts_all_the_while() {
+    let (mut lab, left) = lab();
+    lab.snapshots().retain(|snapshot| snapshot.id != left);
+    let newest = lab.snapshots()[2].id.clone();
+    let double = double_of(&mut lab, &newest);
+    // The point is there: nothing is made in its place.
+    assert_snapshot!(text(&lab), @"! orders-db: unfinished: 1 snapshot of a point that never completed");
+    let steps = [
+        (1, "t orders-db 2026-11-23T00:00Z due: left 1d 1h ago by an attempt that was never finished"),
+        (1, "~ orders-db 2026-11-23T00:00Z due: it cannot be restored: a call that was delivered twice made it"),
+        (3, "- orders-db 2026-11-23T00:00Z due: it cannot be restored: a call that was delivered twice made it"),
+    ];
+    for (days, step) in steps {
+        lab.advance(Duration::days(days));
+        let plan = run(&mut lab);
+        assert!(plan.contains(step) && !plan.contains("attempt failed"), "{plan}");
+        assert_converged(&lab);
+    }
+    let is_there = |lab: &mut Lab, id: &SnapshotId| lab.snapshots().iter().any(|snapshot| snapshot.id == *id);
+    assert!(!is_there(&mut lab, &double) && is_there(&mut lab, &newest));
+}
+
+#[test]
+fn what_has_an_intent_of_its_own_is_no_double() {
+    let (mut lab, left) = lab();
+    lab.snapshots().retain(|snapshot| snapshot.id != left);
+    let newest = lab.snapshots()[2].id.clone();
+    let double = double_of(&mut lab, &newest);
+    lab.snapshot(&double).tags.insert(tags::INTENT, "0123456789012345678901234567890123456789");
+    assert_snapshot!(text(&lab), @"
+    + orders-db 2026-11-23T00:00Z due: due; one attempt failed
+    ! orders-db: unfinished: 2 snapshots of points that never completed
+    ");
+}
+
 #[test]
 fn an_orphans_leftovers_stay() {
     let (lab, _) = lab();

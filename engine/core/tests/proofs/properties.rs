@@ -213,6 +213,7 @@ fn expire(cluster: &backstay_core::model::Cluster, point: &RecoveryPoint<'_>) ->
             cut: point.cut,
             grace: backstay_core::time::Duration::hours(72),
             snapshots: snapshots.map(expected).collect(),
+            is_double: false,
         }),
         cause: Cause::Due,
         reason: Reason::KeptAgain,

@@ -87,6 +87,7 @@ async fn in_order(
         let lacks_its_point = point_was_not_made && matches!(change.action, Action::Expire(_));
         let stale =
             stale.or_else(|| lacks_its_point.then(|| "the point that was to take its place was not made".to_owned()));
+        let stale = stale.or_else(|| expired(run));
         let (site, from) = (run.site(&change.site), source_of(change).and_then(|from| run.site(from)));
         let (None, Some(site)) = (&stale, site) else {
             let because = stale.unwrap_or_else(|| format!("site {} could not be read", change.site));
@@ -117,6 +118,12 @@ async fn in_order(
         ended.push(run.ended(index, change, ChangeEnd::Saga(end)));
     }
     Ok(ended)
+}
+
+/// Why nothing more may be begun by this plan (INVARIANTS.md 10): a run may have waited, or stood still, for hours.
+fn expired(run: &Run<'_>) -> Option<String> {
+    let until = run.plan.basis.valid_until;
+    (run.context.clock.now() > until).then(|| format!("the plan expired at {until}; the next run plans anew"))
 }
 
 /// `None` when the run was cancelled while it waited.
@@ -172,7 +179,12 @@ async fn run_saga(
 ) -> Result<End, StoreError> {
     let Run { context, journal, .. } = run;
     while let Some(effect) = next {
-        let must_end = match held.check().await {
+        let is_final = matches!(effect, saga::Effect::Delete { .. } | saga::Effect::RemoveFiles);
+        let checked = match held.check().await {
+            Ok(()) if is_final => held.confirm().await,
+            checked => checked,
+        };
+        let must_end = match checked {
             Ok(()) if context.cancelled.load(Ordering::SeqCst) => Some("the run was cancelled".to_owned()),
             Ok(()) => None,
             Err(lost) => Some(lost.to_string()),

@@ -45,6 +45,8 @@ pub struct Calls<'a> {
     fence: &'a dyn Fence,
     /// `None` for whoever only looks, and may move no clock.
     work: Option<Work<'a>>,
+    /// Whether the budget of the next sending is taken already.
+    is_booked: bool,
 }
 
 /// What a run that changes the world brings along.
@@ -91,7 +93,7 @@ impl<'a> Calls<'a> {
         clock: &'a dyn Clock,
         observer: &'a dyn Observer,
     ) -> Self {
-        Self { site, capabilities, limits, clock, observer, fence: &Unfenced, work: None }
+        Self { site, capabilities, limits, clock, observer, fence: &Unfenced, work: None, is_booked: false }
     }
 
     /// The calls of a run that changes the world.
@@ -104,6 +106,17 @@ impl<'a> Calls<'a> {
     #[must_use]
     pub fn behind(self, fence: &'a dyn Fence) -> Self {
         Self { fence, ..self }
+    }
+
+    /// Takes the budget of a call that comes later, by [`Self::booked`]: who must not wait then waits here.
+    pub(crate) async fn book(&self, request: Request<'_>) -> Result<(), CallError> {
+        self.admit(request).await
+    }
+
+    /// The same calls, each of which was booked. What is sent again waits like any other.
+    #[must_use]
+    pub(crate) fn booked(self) -> Self {
+        Self { is_booked: true, ..self }
     }
 
     /// What the site can do that is no call to a cloud: its servers, files and clock.
@@ -203,7 +216,11 @@ impl<'a> Calls<'a> {
         loop {
             let answer = {
                 let _beside = self.limits.beside_others(request.class()).await;
-                self.admit(request).await?;
+                if self.is_booked && failed == 0 {
+                    self.pass().await?;
+                } else {
+                    self.admit(request).await?;
+                }
                 send().await
             };
             let error = match answer {

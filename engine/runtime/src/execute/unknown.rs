@@ -32,8 +32,8 @@ impl Hands<'_> {
         let intents: Vec<&Intent> = orders.iter().map(|order| &order.intent).collect();
         self.made_for_sure(&intents, || async {
             let made = match orders {
-                [order] => vec![self.calls.create(order).await?],
-                orders => self.calls.create_group(orders).await?,
+                [order] => vec![self.calls_for_cut().create(order).await?],
+                orders => self.calls_for_cut().create_group(orders).await?,
             };
             Ok(made.into_iter().map(Created::snapshot).collect())
         })

@@ -31,7 +31,7 @@ fn expire_all(sites: &mut Sites) {
     let snapshots: Vec<ExpectedSnapshot> = of_point
         .map(|s| ExpectedSnapshot { id: s.id.clone(), disk: s.disk.clone(), generation: s.generation() })
         .collect();
-    let mark = MarkPoint { point: key(16), cut: day(16), grace: Duration::hours(72), snapshots };
+    let mark = MarkPoint { point: key(16), cut: day(16), grace: Duration::hours(72), snapshots, is_double: false };
     sites.plan("eu", Action::Expire(mark));
 }
 
@@ -112,6 +112,63 @@ fn adopted(sites: &mut Sites, hours: u64) {
     left.tags.insert(tags::CUT, stamp(created));
     sites.seal(&mut left, "eu");
     *sites.lab.snapshot(&ids[0]) = left;
+}
+
+/// A point of the 16th that stands, and a double of its one part that was sealed as left over.
+fn doubled(sites: &mut Sites, hours: u64) {
+    let created = hours_ago(hours);
+    let ids = sites.lab.put(&Point { created, ..Point::at(day(16)) });
+    let mut double = sites.lab.snapshot(&ids[0]).clone();
+    double.id = backstay_core::name::SnapshotId::new("snap-double").unwrap();
+    for key in [tags::SYSTEM, tags::WAL, tags::SEAL_1, tags::SEAL_2] {
+        double.tags.remove(key);
+    }
+    double.tags.insert(tags::PART, "unfinished-1of1");
+    double.tags.insert(tags::CUT, stamp(created));
+    sites.seal(&mut double, "eu");
+    sites.at("eu").snapshots.push(double);
+}
+
+/// Marks some of the 16th's point, with or without the word that they are doubles.
+fn expire_some(sites: &mut Sites, is_double: bool, is_it: fn(&str) -> bool) {
+    expire_all(sites);
+    sites.last(|action| {
+        if let Action::Expire(mark) = action {
+            mark.is_double = is_double;
+            mark.snapshots.retain(|expected| is_it(expected.id.as_str()));
+        }
+    });
+}
+
+#[test]
+fn a_double_goes_alone() {
+    check_sites(&[
+        ("a double", &[], |sites| {
+            doubled(sites, 90);
+            expire_some(sites, true, |id| id == "snap-double");
+        }),
+        ("a double that is young", &[7], |sites| {
+            doubled(sites, 23);
+            expire_some(sites, true, |id| id == "snap-double");
+        }),
+        ("a double, and with it the files of its point", &[8], |sites| {
+            doubled(sites, 90);
+            expire_some(sites, false, |id| id == "snap-double");
+        }),
+        ("a part, as if it were a double", &[8], |sites| {
+            doubled(sites, 90);
+            expire_some(sites, true, |id| id != "snap-double");
+        }),
+        ("a double with its part", &[6, 8], |sites| {
+            doubled(sites, 90);
+            expire_some(sites, true, |_| true);
+        }),
+        ("a double of a point that is held", &[1], |sites| {
+            doubled(sites, 90);
+            sites.lab.records().holds.insert((uid("orders-db"), key(16)));
+            expire_some(sites, true, |id| id == "snap-double");
+        }),
+    ]);
 }
 
 #[test]

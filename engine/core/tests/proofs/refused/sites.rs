@@ -189,7 +189,7 @@ impl Sites {
 
     fn mark_of(&mut self, number: u32, name: &str) -> MarkPoint {
         let snapshots = vec![self.expect(number, name)];
-        MarkPoint { point: key(number), cut: day(number), grace: Duration::hours(72), snapshots }
+        MarkPoint { point: key(number), cut: day(number), grace: Duration::hours(72), snapshots, is_double: false }
     }
 
     pub(super) fn expire(&mut self, number: u32, name: &str) {

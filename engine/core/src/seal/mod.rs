@@ -3,14 +3,21 @@
 //! The seal covers what can never change about the snapshot (provider, account, id, source disk) and the tags of
 //! [`tags::SEALED`]. Only [`OwnedSnapshot::check`] makes an [`OwnedSnapshot`], and only that may be marked or deleted.
 
+mod signature;
+
+pub use signature::Signature;
+use signature::lowercase_base32;
+pub(crate) use signature::{SealBytes, seal_bytes, seal_texts};
+
 use crate::memo::Fingerprint;
 use crate::model::ProviderKind;
 use crate::name::{AccountId, SnapshotId};
 use crate::observed::Snapshot;
 use crate::snapshots::Row;
-use crate::tags::{self, Tags};
-use data_encoding::{BASE32_NOPAD, HEXLOWER};
-use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
+use crate::tags::{self, Tags, Value};
+use crate::text::Text;
+use data_encoding::HEXLOWER;
+use ed25519_dalek::{Signer as _, SigningKey, VerifyingKey};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
@@ -67,22 +74,20 @@ impl SealKey {
 
     /// Signs a message of one purpose; a signature for one purpose means nothing for another.
     #[must_use]
-    pub fn sign(&self, purpose: Purpose, message: &[u8]) -> String {
-        let signature = self.0.sign(&with_purpose(purpose, message));
-        lowercase_base32(&signature.to_bytes())
+    pub fn sign(&self, purpose: Purpose, message: &[u8]) -> Signature {
+        self.0.sign(&with_purpose(purpose, message)).to_bytes().into()
     }
 
     /// The two seal tags for a snapshot that already carries all tags of [`tags::SEALED`] that are known.
     #[must_use]
     pub fn seal(&self, place: &Place<'_>, snapshot: &Snapshot) -> Tags {
-        let signature = self.sign(Purpose::Snapshot, &sealed_message(place, snapshot));
-        let (first, second) = signature.split_at(FIRST_HALF);
-        [(tags::SEAL_1, format!("{}{first}", self.id())), (tags::SEAL_2, second.to_owned())].into_iter().collect()
+        let message = with_purpose(Purpose::Snapshot, &sealed_message(place, snapshot));
+        let signature = self.0.sign(&message).to_bytes();
+        let key = key_hash(&self.0.verifying_key());
+        let [first, second] = seal_texts(&seal_of(key, signature));
+        [(tags::SEAL_1, first), (tags::SEAL_2, second)].into_iter().collect()
     }
 }
-
-/// How many of the signature's 103 characters go beside the key id's 13 into the first tag.
-const FIRST_HALF: usize = 50;
 
 /// What a signature is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,12 +96,15 @@ pub enum Purpose {
     Snapshot,
     /// A tombstone record.
     Tombstone,
+    /// A recorded inventory with what was found out of its seals.
+    Inventory,
 }
 
 fn with_purpose(purpose: Purpose, message: &[u8]) -> Vec<u8> {
     let header: &[u8] = match purpose {
         Purpose::Snapshot => b"backstay snapshot seal 1\n",
         Purpose::Tombstone => b"backstay tombstone 1\n",
+        Purpose::Inventory => b"backstay inventory 1\n",
     };
     [header, message].concat()
 }
@@ -122,7 +130,7 @@ fn sealed_message(place: &Place<'_>, snapshot: &Snapshot) -> Vec<u8> {
     }
     let ours = snapshot.tags.ours();
     for key in tags::SEALED {
-        field(ours.get(key));
+        field(ours.get(key).map(Value::text).as_deref());
     }
     message
 }
@@ -139,7 +147,7 @@ impl Place<'_> {
 /// The tags forget it when they change. What else a seal binds is told by `print`, so that a verdict is not believed of
 /// another snapshot that was given a copy of the tags. Whether the key is still trusted is asked each time.
 #[derive(Clone, Copy)]
-struct Verdict {
+pub(crate) struct Verdict {
     print: u64,
 }
 
@@ -147,14 +155,14 @@ impl Verdict {
     const GENUINE: u64 = 1;
     const FORGED: u64 = 2;
 
-    fn of(place: &Place<'_>, snapshot: &Snapshot) -> Self {
+    pub(crate) fn of(place: &Place<'_>, snapshot: &Snapshot) -> Self {
         let facts = place.facts_of(snapshot).into_iter();
         // The two lowest bits are the verdict's.
         Self { print: facts.fold(Fingerprint::new(), Fingerprint::text).get() & !3 }
     }
 
     /// Whether the seal is genuine, if it was checked before.
-    fn recall(self, tags: &Tags) -> Option<bool> {
+    pub(crate) fn recall(self, tags: &Tags) -> Option<bool> {
         let known = tags.verdict();
         match (known & !3 == self.print, known & 3) {
             (true, Self::GENUINE) => Some(true),
@@ -163,7 +171,7 @@ impl Verdict {
         }
     }
 
-    fn remember(self, tags: &Tags, is_genuine: bool) {
+    pub(crate) fn remember(self, tags: &Tags, is_genuine: bool) {
         tags.remember(self.print | if is_genuine { Self::GENUINE } else { Self::FORGED });
     }
 }
@@ -171,25 +179,47 @@ impl Verdict {
 /// The id of a public key: 13 characters of lowercase base32.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct KeyId(String);
+pub struct KeyId(Text<22>);
 
 impl KeyId {
     const LENGTH: usize = 13;
+    /// Of the hash that it is written of.
+    const BYTES: usize = 8;
 
     /// The id as a text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        self.0.as_str()
     }
 
     fn of(key: &VerifyingKey) -> Self {
-        Self(lowercase_base32(&Sha256::digest(key.as_bytes())[..8]))
+        Self(lowercase_base32(&key_hash(key)).as_str().into())
+    }
+}
+
+fn key_hash(key: &VerifyingKey) -> [u8; KeyId::BYTES] {
+    let mut hash = [0; KeyId::BYTES];
+    hash.copy_from_slice(&Sha256::digest(key.as_bytes())[..KeyId::BYTES]);
+    hash
+}
+
+fn seal_of(key: [u8; KeyId::BYTES], signature: [u8; 64]) -> SealBytes {
+    let mut seal = [0; 72];
+    seal[..KeyId::BYTES].copy_from_slice(&key);
+    seal[KeyId::BYTES..].copy_from_slice(&signature);
+    seal
+}
+
+/// The id that a text names, whether or not there is such a key.
+impl From<&str> for KeyId {
+    fn from(text: &str) -> Self {
+        Self(text.into())
     }
 }
 
 impl fmt::Display for KeyId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
+        f.pad(self.as_str())
     }
 }
 
@@ -243,23 +273,13 @@ impl Keyring {
 
     /// Whether `signature` is this key's over the message, for this purpose.
     #[must_use]
-    pub fn accepts(&self, key: &KeyId, purpose: Purpose, message: &[u8], signature: &str) -> bool {
-        let Some(public) = self.0.get(key) else {
+    pub fn accepts(&self, key: &KeyId, purpose: Purpose, message: &[u8], signature: &Signature) -> bool {
+        let (Some(public), Some(bytes)) = (self.0.get(key), signature.bytes()) else {
             return false;
         };
-        let upper = signature.to_ascii_uppercase();
-        let strictly_lower = signature.bytes().all(|b| !b.is_ascii_uppercase());
-        BASE32_NOPAD
-            .decode(upper.as_bytes())
-            .ok()
-            .filter(|_| strictly_lower)
-            .and_then(|bytes| Signature::from_slice(&bytes).ok())
-            .is_some_and(|signature| public.0.verify_strict(&with_purpose(purpose, message), &signature).is_ok())
+        let signature = ed25519_dalek::Signature::from_bytes(bytes);
+        public.0.verify_strict(&with_purpose(purpose, message), &signature).is_ok()
     }
-}
-
-fn lowercase_base32(bytes: &[u8]) -> String {
-    BASE32_NOPAD.encode(bytes).to_ascii_lowercase()
 }
 
 /// Why a snapshot that claims to be ours is not.
@@ -296,15 +316,16 @@ impl<'a> OwnedSnapshot<'a> {
         let (Some(first), Some(second)) = (ours.get(tags::SEAL_1), ours.get(tags::SEAL_2)) else {
             return Err(NotOurs::Unsealed);
         };
+        let (first, second) = (first.text(), second.text());
         let Some((key, first)) = first.split_at_checked(KeyId::LENGTH) else {
             return Err(NotOurs::Forged);
         };
-        let Some(key) = keyring.0.keys().find(|known| known.0 == key) else {
-            return Err(NotOurs::UnknownKey(KeyId(key.to_owned())));
+        let Some(key) = keyring.0.keys().find(|known| known.as_str() == key) else {
+            return Err(NotOurs::UnknownKey(KeyId(key.into())));
         };
         let verdict = Verdict::of(place, snapshot);
         let is_genuine = verdict.recall(&snapshot.tags).unwrap_or_else(|| {
-            let signature = format!("{first}{second}");
+            let signature = Signature::from(format!("{first}{second}").as_str());
             let is_genuine = keyring.accepts(key, Purpose::Snapshot, &sealed_message(place, snapshot), &signature);
             verdict.remember(&snapshot.tags, is_genuine);
             is_genuine
