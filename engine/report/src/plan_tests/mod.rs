@@ -147,6 +147,27 @@ fn tfcmt_reads_our_text() {
     }
 }
 
+/// The schema, with everything that a plan can hold.
+#[test]
+fn the_schema_of_a_plans_json_knows_everything_there_is() {
+    let schema: serde_json::Value = serde_json::from_str(include_str!("../../../../schemas/plan.schema.json")).unwrap();
+    let schema = jsonschema::draft202012::options().build(&schema).unwrap();
+    let mut narrowed = morning(30);
+    narrowed.basis.narrowed = Some(backstay_core::plan::Narrowed {
+        by: vec!["-only=due".to_owned()],
+        clusters: 1,
+        changes: 1,
+        findings: 0,
+        unfinished: ["uid-00002".parse().unwrap()].into(),
+    });
+    for plan in [one_of_everything(), narrowed, plan(vec![])] {
+        let json = plan_json(&Report::of(&plan));
+        let wrong: Vec<String> =
+            schema.iter_errors(&json).map(|error| format!("{}: {error}", error.instance_path())).collect();
+        assert_eq!(wrong, Vec::<String>::new());
+    }
+}
+
 /// How many changes a text tells: one a line, a group by its number, and what it counts as left out.
 fn told(text: &str) -> usize {
     let number = |text: &str| -> usize {
