@@ -4,6 +4,7 @@ Both must accept every schema of schemas/ as a schema, and every document of fle
 They must also refuse each of those documents with one key too many: a schema that accepts all proves nothing. Of the wrong
 inputs in tests/wrong they must refuse, by the schema of any document, exactly the cases that tests/wrong/refused-by-schema.txt
 names: what only Backstay itself can find is not among them. `--update` writes that list anew.
+The schemas of what Backstay prints are judged on real output, which tests/cli keeps in tests/outputs.
 """
 
 import argparse
@@ -70,6 +71,29 @@ def kinds_of(path):
 def is_of_documents(path):
     """Others are of what commands say: tests/judge_drift.py judges those."""
     return "apiVersion" in json.loads(path.read_text(encoding="utf-8")).get("properties", {})
+
+
+# What Backstay prints: the schema of it, and where real output is kept. A name that ends in .ndjson has one value a line.
+OUTPUTS = {
+    "plan.schema.json": "plan.json",
+    "events.schema.json": "events.ndjson",
+}
+
+
+def outputs(name):
+    """Every kept output as (its place, the value)."""
+    text = (ROOT / "tests" / "outputs" / name).read_text(encoding="utf-8")
+    texts = text.splitlines() if name.endswith(".ndjson") else [text]
+    return [(f"{name} #{number}", json.loads(one)) for number, one in enumerate(texts, start=1)]
+
+
+def judge_outputs(schema, work):
+    """What is wrong with a schema of output: it must accept what was printed, and refuse it with a key less."""
+    found = outputs(OUTPUTS[schema.name])
+    wrong = complaints(judge("--schemafile", schema, *write(work / schema.stem / "good", found, lambda value: value)))
+    bad = write(work / schema.stem / "bad", found, lambda value: dict(list(value.items())[1:]))
+    refused = {error["filename"] for error in judge("--schemafile", schema, *bad)["errors"]}
+    return wrong + [f"{schema.name} misses no key: {file}" for file in bad if str(file) not in refused]
 
 
 def judge(*arguments):
@@ -158,6 +182,9 @@ def main():
         wrong.append("fleet/ and policies/ hold no document")
     judged = defaultdict(int)
     for schema in schemas:
+        if schema.name in OUTPUTS:
+            wrong += judge_outputs(schema, work)
+            continue
         if not is_of_documents(schema):
             continue
         kinds = kinds_of(schema)
