@@ -295,15 +295,18 @@ fn report_state(subject: &Subject<'_>, places: &Places<'_>, home: Seen<'_>, as_o
     if let Some(late) = late.filter(|_| !cluster.is_retired) {
         outcome.find(cluster, late);
     }
-    let unfinished: usize = points
-        .iter()
-        .filter(|point| match &point.state {
-            PointState::Restorable | PointState::InProgress => false,
-            PointState::Failed { .. } => true,
-            PointState::Incomplete { .. } | PointState::Double => true,
-        })
-        .map(|point| point.parts.len() + point.unsealed.len())
-        .sum();
+    let (mut unfinished, mut doubles) = (0, 0);
+    for point in points {
+        let snapshots = point.parts.len() + point.unsealed.len();
+        match &point.state {
+            PointState::Restorable | PointState::InProgress => {}
+            PointState::Failed { .. } | PointState::Incomplete { .. } => unfinished += snapshots,
+            PointState::Double => doubles += snapshots,
+        }
+    }
+    if doubles > 0 {
+        outcome.find(cluster, FindingKind::Doubles { snapshots: doubles });
+    }
     if unfinished > 0 {
         outcome.find(cluster, FindingKind::Unfinished { snapshots: unfinished });
     }
