@@ -269,7 +269,8 @@ pub fn read_documents(root: &Path, is_document: fn(&str) -> bool) -> Result<Vec<
             if path.file_name().is_none_or(|name| name.as_encoded_bytes().starts_with(b".")) {
                 continue;
             }
-            let relative = path.strip_prefix(root).ok().and_then(Path::to_str).map(str::to_owned);
+            let below = path.strip_prefix(root).unwrap_or(&path);
+            let relative = below.to_str().map(str::to_owned);
             // Follows links: a mounted ConfigMap is made of them.
             let is_directory = fs::metadata(&path).map(|metadata| metadata.is_dir());
             match (is_directory, relative) {
@@ -281,7 +282,13 @@ pub fn read_documents(root: &Path, is_document: fn(&str) -> bool) -> Result<Vec<
                     documents.push((relative, Err(cause.to_string())));
                 }
                 (Err(cause), _) => return Err(failed("could not read", &path, cause)),
-                (Ok(false), Some(_) | None) => {}
+                (Ok(false), None) => {
+                    let shown = below.to_string_lossy().into_owned();
+                    if is_document(&shown) {
+                        documents.push((shown, Err("its name is not UTF-8".to_owned())));
+                    }
+                }
+                (Ok(false), Some(_)) => {}
             }
         }
     }
