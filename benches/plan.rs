@@ -1,13 +1,14 @@
 //! How fast a whole fleet is resolved, planned and checked: `benches/run`, by hand.
 //!
-//! Each row is measured in a process of its own, so that its peak memory is its own: `plan --row CLUSTERS POINTS [RUNS]`, which
-//! also measures one size alone, more often, for a profile. What is
-//! measured is pure: observations lie in memory, every seal was checked once, as reading them does; that time is told apart.
+//! Each row is measured in a process of its own, so that its peak memory is its own: `plan --row CLUSTERS POINTS FILE [RUNS]`, which
+//! also measures one size alone, more often, for a profile. FILE is the inventory, which is made if it is not there. What is
+//! measured is pure: the observation lies in memory, and its seals were checked by who wrote the file.
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, reason = "a measurement is no product")]
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "it is core that is pure, not who measures it")]
 
 use backstay_core::canonical;
 use backstay_core::document::SourceTree;
+use backstay_core::inventory;
 use backstay_core::lsn::{Lsn, Timeline, WalRange};
 use backstay_core::model::{Cluster, Desired, Origin, ProviderKind};
 use backstay_core::name::{AccountId, ClusterUid, DiskId, InstanceId, SnapshotId, SystemId};
@@ -17,7 +18,6 @@ use backstay_core::observed::{
 };
 use backstay_core::plan::{Action, Plan};
 use backstay_core::planner;
-use backstay_core::point::Catalogue;
 use backstay_core::resolve::resolve;
 use backstay_core::seal::{Keyring, Place, SealKey};
 use backstay_core::tags::{self, Intent, PartName, PartRole, PointClass, PointKey};
@@ -52,25 +52,36 @@ const POLICIES: [(&str, &str); 4] = [
     ),
 ];
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
-    let numbers: Vec<usize> = arguments.iter().filter_map(|argument| argument.parse().ok()).collect();
-    match numbers.as_slice() {
-        [clusters, points] => println!("{}", row(*clusters, *points, RUNS)),
-        [clusters, points, runs] => println!("{}", row(*clusters, *points, *runs)),
+    let words: Vec<&str> = arguments.iter().skip(1).map(String::as_str).filter(|word| *word != "--bench").collect();
+    let number = |word: &str| word.parse::<usize>().unwrap();
+    match words.as_slice() {
+        ["--prepare", clusters, points, file] => prepare(number(clusters), number(points), file),
+        ["--row", clusters, points, file] => println!("{}", row(number(clusters), number(points), file, RUNS)),
+        ["--row", clusters, points, file, runs] => {
+            println!("{}", row(number(clusters), number(points), file, number(runs)));
+        }
         _ => {
             println!(
-                "| clusters | snapshots | documents | resolve | check all seals once | plan + verify | of it plan | CPU of both | changes | memory |"
+                "| clusters | snapshots | documents | resolve | inventory | read | plan + verify | of it plan | CPU of both | changes | memory |"
             );
-            println!("|---|---|---|---|---|---|---|---|---|---|");
+            println!("|---|---|---|---|---|---|---|---|---|---|---|");
+            let directory = std::env::temp_dir().join(format!("backstay-bench-{}", std::process::id()));
+            std::fs::create_dir_all(&directory).unwrap();
             for clusters in [100, 1000, 3000, 10_000] {
-                let row = std::process::Command::new(&arguments[0])
-                    .args(["--row", &clusters.to_string(), "50"])
-                    .output()
-                    .unwrap();
-                assert!(row.status.success(), "{}", String::from_utf8_lossy(&row.stderr));
-                print!("{}", String::from_utf8(row.stdout).unwrap());
+                let file = directory.join(format!("{clusters}.inventory"));
+                for what in ["--prepare", "--row"] {
+                    let words = [what, &clusters.to_string(), "50", file.to_str().unwrap()].map(str::to_owned);
+                    let done = std::process::Command::new(&arguments[0]).args(words).output().unwrap();
+                    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+                    print!("{}", String::from_utf8(done.stdout).unwrap());
+                }
             }
+            std::fs::remove_dir_all(&directory).unwrap();
         }
     }
 }
@@ -89,54 +100,73 @@ impl Workers for Threads {
     }
 }
 
-fn row(clusters: usize, points: usize, runs: usize) -> String {
+fn as_of() -> Timestamp {
+    "2026-11-23T12:34:56Z".parse().unwrap()
+}
+
+fn resolved(sources: &SourceTree) -> Desired {
+    let origin = Origin { commit: None, dirty: false, documents: sources.digest() };
+    resolve(sources, origin).desired.unwrap()
+}
+
+/// Makes the world, and writes it down as `observe -out` does.
+fn prepare(clusters: usize, points: usize, file: &str) {
+    let sources: SourceTree = documents(clusters).into_iter().collect();
+    let desired = resolved(&sources);
+    let mut observed = observe(&desired, points, as_of());
+    // A plan for a look at what is beyond retention.
+    let first = planner::plan_with(&Threads, &desired, &observed, Some(&desired), as_of());
+    mark(&mut observed, &first, as_of());
+    std::fs::write(file, inventory::write(&Threads, &observed, Some(&seal_key()))).unwrap();
+}
+
+/// Each step alone, so that what is measured has the memory of its input, and no holes that were left when that was made up.
+fn row(clusters: usize, points: usize, file: &str, runs: usize) -> String {
+    if !std::fs::exists(file).unwrap() {
+        prepare(clusters, points, file);
+    }
     let files = documents(clusters);
     let bytes: usize = files.values().map(String::len).sum();
     let sources: SourceTree = files.into_iter().collect();
-    let (resolving, desired) = median(RUNS, || {
-        let origin = Origin { commit: None, dirty: false, documents: sources.digest() };
-        resolve(&sources, origin).desired.unwrap()
-    });
-    let as_of: Timestamp = "2026-11-23T12:34:56Z".parse().unwrap();
-    let mut observed = observe(&desired, points, as_of);
-    eprintln!("after observe {}", rss());
-    let started = Instant::now();
-    // The seals are checked here, and a plan for a look at what is beyond retention.
-    let first = planner::plan_with(&Threads, &desired, &observed, Some(&desired), as_of);
-    let checking = started.elapsed().as_secs_f64();
-    eprintln!("after first plan {}", rss());
-    mark(&mut observed, &first, as_of);
-    drop(first);
-    eprintln!("after mark {} tombstones {}", rss(), observed.records.complete().unwrap().sightings.len());
+    let (resolving, mut declared) = median(RUNS, || resolved(&sources));
+    drop(sources);
+    let trusted = Keyring::new([seal_key().public()]);
+    let size = std::fs::metadata(file).unwrap().len();
+    let (reading, observed) = median(3, || inventory::read(&Threads, &std::fs::read(file).unwrap(), &trusted).unwrap());
     // Orphans: declared no more, and everything of them is still there.
-    let mut declared = desired;
     let gone: Vec<ClusterUid> = declared.clusters.keys().step_by(50).cloned().collect();
     for uid in &gone {
         declared.clusters.remove(uid);
     }
-    let warm = planner::plan_with(&Threads, &declared, &observed, Some(&declared), as_of);
+    // What depends on the observation alone is found out by the first of these.
+    let warm = planner::plan_with(&Threads, &declared, &observed, Some(&declared), as_of());
     let changes = warm.changes.len();
     // Whoever makes it faster must not change it.
     eprintln!("{clusters} clusters, the plan's digest: {}", canonical::digest(&warm));
-    eprintln!("after warm plan {} waiting {} findings {}", rss(), warm.waiting.len(), warm.findings.len());
     verify_with(&Threads, warm, &declared, &observed).unwrap_or_else(|violations| panic!("{violations}"));
     // Peak memory from here on: that of the input, and what a plan adds.
     std::fs::write("/proc/self/clear_refs", "5").unwrap();
     let mut planning = Vec::new();
     let before = cpu_seconds();
-    let (both, _) = median(runs, || plan_and_verify(&declared, &observed, as_of, &mut planning));
+    let (both, _) = median(runs, || plan_and_verify(&declared, &observed, as_of(), &mut planning));
     let cpu = (cpu_seconds() - before) / runs as f64;
     planning.sort_by(f64::total_cmp);
     let snapshots: usize = observed.sites.values().filter_map(Listing::complete).map(|site| site.snapshots.len()).sum();
     format!(
-        "| {clusters} | {snapshots} | {:.1} MB | {:.0} ms | {checking:.1} s | {:.0} ms | {:.0} ms | {:.0} ms | {changes} | {} MiB |",
+        "| {clusters} | {snapshots} | {:.1} MB | {:.0} ms | {:.0} MB | {:.0} ms | {:.0} ms | {:.0} ms | {:.0} ms | {changes} | {} MiB |",
         bytes as f64 / 1e6,
         resolving * 1e3,
+        size as f64 / 1e6,
+        reading * 1e3,
         both * 1e3,
         planning[runs / 2] * 1e3,
         cpu * 1e3,
         peak_mib(),
     )
+}
+
+fn seal_key() -> SealKey {
+    SealKey::from_seed(&[7; 32])
 }
 
 /// What is measured: by its name a profiler finds it.
@@ -168,11 +198,6 @@ fn cpu_seconds() -> f64 {
     let (_, after_the_name) = stat.rsplit_once(')').unwrap();
     // The 14th and 15th field are user and system time, in hundredths of a second on every Linux that we know.
     after_the_name.split_whitespace().skip(11).take(2).map(|ticks| ticks.parse::<f64>().unwrap() / 100.0).sum()
-}
-
-fn rss() -> String {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    status.lines().filter(|line| line.starts_with("VmRSS") || line.starts_with("VmHWM")).collect()
 }
 
 fn peak_mib() -> usize {
@@ -234,7 +259,7 @@ fn scramble(number: usize) -> usize {
 }
 
 fn observe(desired: &Desired, points: usize, as_of: Timestamp) -> Observed {
-    let key = SealKey::from_seed(&[7; 32]);
+    let key = seal_key();
     let clusters: Vec<&Cluster> = desired.clusters.values().map(AsRef::as_ref).collect();
     let made = map(&Threads, &clusters, |cluster| snapshots_of(desired, cluster, points, as_of, &key));
     let mut records = Records::default();
@@ -347,7 +372,7 @@ fn snapshots_of(desired: &Desired, cluster: &Cluster, points: usize, as_of: Time
 
 /// What the plan would mark is marked: of every ten points one long ago, eight within the grace, one not yet.
 fn mark(observed: &mut Observed, plan: &Plan, as_of: Timestamp) {
-    let key = SealKey::from_seed(&[7; 32]);
+    let key = seal_key();
     let mut stamps: BTreeMap<SnapshotId, String> = BTreeMap::new();
     let Listing::Complete(records) = &mut observed.records else { return };
     for change in &plan.changes {
@@ -382,8 +407,5 @@ fn mark(observed: &mut Observed, plan: &Plan, as_of: Timestamp) {
                 snapshot.tags.insert(tags::EXPIRE, stamp.as_str());
             }
         }
-        // What was tagged anew has its seal checked anew, as when it is read.
-        let catalogue = Catalogue::of(site, &observed.keyring);
-        catalogue.clusters().for_each(|uid| drop(catalogue.shelf(uid)));
     }
 }

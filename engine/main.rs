@@ -6,6 +6,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+/// A fleet of a million snapshots is millions of small allocations.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let cancelled = Arc::new(AtomicBool::new(false));
     let is_working = Arc::new(AtomicBool::new(false));

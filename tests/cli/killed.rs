@@ -50,3 +50,42 @@ fn killed_at_a_hundred_random_moments_an_apply_is_completed_by_the_next_and_noth
     assert!(cut_short * 2 > kills, "only {cut_short} of {kills} runs were cut short; a whole one takes {whole:?}");
     assert!(whole > Duration::from_millis(20));
 }
+
+/// 20: `apply FILE` is killed, and the same command goes on: what was done is passed over, the rest is done.
+#[test]
+fn a_killed_apply_of_a_plan_file_is_gone_on_with_by_the_same_command() {
+    const CLUSTERS: usize = 24;
+    let began = Instant::now();
+    let undisturbed = Place::of(CLUSTERS);
+    undisturbed.done(&["plan", "-out=a.plan"]);
+    assert_eq!(undisturbed.binary(&["apply", "a.plan"]).output().unwrap().status.code(), Some(0));
+    let (whole, expected) = (began.elapsed(), undisturbed.points());
+    let mut went_on = 0;
+    for kill in 1..=8 {
+        let place = Place::of(CLUSTERS);
+        place.done(&["plan", "-out=a.plan"]);
+        let mut child = place.binary(&["apply", "a.plan"]).spawn().unwrap();
+        std::thread::sleep(whole.mul_f64(f64::from(kill) / 10.0));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        // Its leases are over, and the plan is still valid.
+        place.shell.clock.set(Timestamp::now() + SignedDuration::from_mins(12));
+        let before = place.points().len();
+        let again = place.run(&["apply", "a.plan"]);
+        assert!([0, 3].contains(&again.code), "kill {kill}: {}\n{}", again.out, again.err);
+        let after = place.points().len();
+        // At most what was in the hands of the killed run is left to the next plan: it may be cut anew.
+        assert!(after + 10 >= CLUSTERS && after >= before, "kill {kill}: {before}, then {after}\n{}", again.err);
+        went_on += usize::from(after > before);
+        // Applied once more it has no effect.
+        place.run(&["apply", "a.plan"]);
+        assert_eq!(place.points().len(), after, "kill {kill}");
+        let next = place.run(&["apply", "-auto-approve"]);
+        assert_eq!(next.code, 0, "kill {kill}: {}\n{}", next.out, next.err);
+        assert!(place.run(&["plan", "-detailed-exitcode"]).out.ends_with("No changes.\n"), "kill {kill}");
+        assert_eq!(place.points(), expected, "kill {kill}");
+        let observed: Observed = serde_json::from_str(&place.read("inventory.json")).unwrap();
+        assert_nothing_is_there_twice(&observed, &format!("kill {kill}"));
+    }
+    assert!(went_on > 0, "no run was cut short; a whole one takes {whole:?}");
+}

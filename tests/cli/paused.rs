@@ -128,6 +128,18 @@ fn holds_a_lock(child: &Child) -> bool {
     locks.lines().any(|line| line.split_whitespace().any(|word| word == id))
 }
 
+/// The next run does what is left, then nothing is, and each point is there once.
+fn assert_it_ends_well(place: &Place) {
+    let last = ["apply", "-auto-approve", "-as-of=+11m", "-lease-timeout=30s"];
+    let (code, told) = wait(&mut start(place, &last), Duration::from_secs(60)).expect("it ends");
+    assert_eq!(code, Some(0), "{told}");
+    let next = start(place, &["plan", "-detailed-exitcode"]).wait_with_output().unwrap();
+    assert_eq!(next.status.code(), Some(0), "{}", String::from_utf8_lossy(&next.stdout));
+    let points = place.points();
+    assert_eq!(points.len(), CLUSTERS, "{points:?}");
+    assert!(points.values().all(|number| *number == 1), "{points:?}");
+}
+
 /// One run is stopped beyond its leases, `others` do all the work, and it is continued.
 fn one_is_paused(bucket: Option<&Bucket>, round: usize, others: usize) {
     let place = place(bucket, round);
@@ -167,20 +179,15 @@ fn one_is_paused(bucket: Option<&Bucket>, round: usize, others: usize) {
         let is_lost = |effect: &&Value| cluster_of(effect, &all).is_some_and(|uid| lost.contains(&&uid));
         let late: Vec<&Value> = all.iter().skip(before).filter(is_lost).collect();
         println!("round {round}: {} leases were lost, {} calls of theirs came late", lost.len(), late.len());
-        // One call may have been on its way to the site when the run was stopped.
+        // One call may have been on its way: stopped after its last look at the lease, before its effect. No look can come later than
+        // a stop, and the site's log tells when a call came, not when it was sent; so nothing stricter can be judged from outside.
+        // The simulation judges by the sending, and allows none (`rough.rs`).
         assert!(late.len() <= 1, "{late:#?}\n{told}");
     } else {
         // It was stopped while it held a lock of the simulated site, or of the directory: nobody could go on without it.
         println!("round {round}: stopped within a lock");
     }
-    let last = ["apply", "-auto-approve", "-as-of=+11m", "-lease-timeout=30s"];
-    let (code, told) = wait(&mut start(&place, &last), Duration::from_secs(60)).expect("it ends");
-    assert_eq!(code, Some(0), "{told}");
-    let next = start(&place, &["plan", "-detailed-exitcode"]).wait_with_output().unwrap();
-    assert_eq!(next.status.code(), Some(0), "{}", String::from_utf8_lossy(&next.stdout));
-    let points = place.points();
-    assert_eq!(points.len(), CLUSTERS, "{points:?}");
-    assert!(points.values().all(|number| *number == 1), "{points:?}");
+    assert_it_ends_well(&place);
 }
 
 fn some_are_paused(emulator: Option<Emulator>) {
@@ -191,6 +198,35 @@ fn some_are_paused(emulator: Option<Emulator>) {
             one_is_paused(bucket.as_ref(), 2 * round + others, others);
         }
     }
+}
+
+/// Several begin at one moment, and none is stopped.
+fn some_race(emulator: Option<Emulator>, runs: usize) {
+    let bucket = emulator.map(Emulator::start);
+    let place = place(bucket.as_ref(), runs);
+    let start_one = |_| start(&place, &["apply", "-auto-approve", "-parallelism=4", "-lease-timeout=30s"]);
+    let mut racing: Vec<Child> = (0..runs).map(start_one).collect();
+    for run in &mut racing {
+        let (code, told) = wait(run, Duration::from_secs(120)).expect("it ends");
+        // Each did what the others left it.
+        assert!([Some(0), Some(3), Some(6)].contains(&code), "{code:?} {told}");
+    }
+    assert_it_ends_well(&place);
+}
+
+#[test]
+fn two_and_three_runs_at_once_make_each_point_once_with_the_state_in_a_directory() {
+    [2, 3].into_iter().for_each(|runs| some_race(None, runs));
+}
+
+#[test]
+fn two_and_three_runs_at_once_make_each_point_once_with_the_state_on_s3_by_s3s_fs() {
+    [2, 3].into_iter().for_each(|runs| some_race(Some(Emulator::S3sFs), runs));
+}
+
+#[test]
+fn two_and_three_runs_at_once_make_each_point_once_with_the_state_on_azure_by_azurite() {
+    [2, 3].into_iter().for_each(|runs| some_race(Some(Emulator::Azurite), runs));
 }
 
 #[test]

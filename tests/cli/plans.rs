@@ -55,7 +55,7 @@ fn a_plan_whose_commit_is_not_here_is_stale_and_says_what_to_fetch() {
     commit(&place);
     let said = place.run(&["apply", "a.plan"]);
     assert_eq!(said.code, 4);
-    let told = format!("could not read commit {first}");
+    let told = format!("there is no commit `{first}`");
     assert!(said.err.contains(&told) && said.err.contains("fetch that commit, or make a new one"), "{}", said.err);
 }
 

@@ -4,6 +4,7 @@ mod tools;
 
 pub(crate) use tools::{CompletionOptions, FmtOptions, Iaas, InitOptions, ManOptions, ShellName};
 
+use crate::selectors::{Selectors, Views};
 use backstay_core::drift::Class;
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use jiff::{SignedDuration, Timestamp};
@@ -14,7 +15,7 @@ use std::str::FromStr;
 /// Declarative reconciliation of PostgreSQL backups: a git repository says how each cluster must be recoverable, Backstay
 /// plans the difference to what exists, and applies it.
 #[derive(Debug, Parser)]
-#[command(name = "backstay", version, disable_version_flag = true, max_term_width = 100)]
+#[command(name = "backstay", version, disable_version_flag = true, max_term_width = 100, args_override_self = true)]
 #[command(after_help = "A flag may be written with one dash or with two: -chdir=DIR, --chdir=DIR.")]
 pub(crate) struct Arguments {
     /// Print version
@@ -36,6 +37,9 @@ pub(crate) struct Global {
     /// Machine-readable output: one JSON object a line while running
     #[arg(long, global = true)]
     pub(crate) json: bool,
+    /// Write the same into a file, and leave standard output to people
+    #[arg(long, global = true, value_name = "FILE", conflicts_with = "json")]
+    pub(crate) json_into: Option<PathBuf>,
     /// No colours, even on a terminal
     #[arg(long, global = true)]
     pub(crate) no_color: bool,
@@ -121,8 +125,12 @@ pub(crate) struct PlanOptions {
     #[arg(id = "ref", long, value_name = "GITREF")]
     pub(crate) git_ref: Option<String>,
     /// Show only what the documents cause, compared with those of this commit
-    #[arg(long, value_name = "GITREF")]
+    #[arg(long, value_name = "GITREF", conflicts_with = "selectors")]
     pub(crate) base: Option<String>,
+    #[command(flatten)]
+    pub(crate) selectors: Selectors,
+    #[command(flatten)]
+    pub(crate) views: Views,
 }
 
 #[derive(Debug, Args)]
@@ -130,12 +138,14 @@ pub(crate) struct ShowOptions {
     /// The plan file
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) views: Views,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct ApplyOptions {
     /// A plan file: it is applied without asking
-    #[arg(value_name = "FILE")]
+    #[arg(value_name = "FILE", conflicts_with = "selectors")]
     pub(crate) file: Option<PathBuf>,
     /// Do not ask
     #[arg(long)]
@@ -149,6 +159,11 @@ pub(crate) struct ApplyOptions {
     /// Plan for this instant; only sites with a virtual clock can be applied for another than now
     #[arg(long, value_name = "INSTANT", conflicts_with = "file")]
     pub(crate) as_of: Option<AsOf>,
+    /// Apply the file only if this is its digest, which somebody approved; else exit 5
+    #[arg(long, value_name = "SHA256", requires = "file")]
+    pub(crate) approved_digest: Option<String>,
+    #[command(flatten)]
+    pub(crate) selectors: Selectors,
 }
 
 #[derive(Debug, Args)]
@@ -156,6 +171,12 @@ pub(crate) struct StatusOptions {
     /// One cluster, by name or uid
     #[arg(value_name = "CLUSTER")]
     pub(crate) cluster: Option<String>,
+    /// List every cluster, not only the worst
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// What the map is grouped by: site, policy or a label; `landscape` where clusters have that label, else site
+    #[arg(long, value_name = "KEY")]
+    pub(crate) group_by: Option<String>,
 }
 
 #[derive(Debug, Args)]

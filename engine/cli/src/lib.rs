@@ -4,6 +4,7 @@ mod args;
 mod commands;
 mod complete;
 mod differences;
+mod environment;
 mod exit;
 mod format;
 mod host;
@@ -11,6 +12,7 @@ mod init;
 mod progress;
 mod reference;
 mod screen;
+mod selectors;
 mod session;
 mod watched;
 
@@ -19,7 +21,7 @@ pub use backstay_runtime::sites::Registry;
 pub use exit::Code;
 pub use host::{Host, Io, real_clock, real_entropy};
 
-use args::{Arguments, Command};
+use args::{Arguments, Command, Told};
 use exit::Codes;
 use screen::Screen;
 use std::ffi::OsString;
@@ -32,7 +34,9 @@ pub async fn run(arguments: impl IntoIterator<Item = OsString>, host: &Host, io:
     if let Some(shell) = host.environment.get(complete::VARIABLE) {
         return complete::answer(shell, arguments, host, io);
     }
-    let arguments = match args::parse(arguments) {
+    let given = environment::with_arguments::<Arguments>(arguments, &host.environment);
+    let given = given.map_err(|text| Told { text: format!("error: {text}\n"), is_error: true });
+    let arguments = match given.and_then(args::parse) {
         Ok(arguments) => arguments,
         Err(told) => {
             let code = if told.is_error { Code::Error } else { Code::Done };
@@ -49,13 +53,14 @@ pub async fn run(arguments: impl IntoIterator<Item = OsString>, host: &Host, io:
     let is_one_document =
         matches!(arguments.command, Command::Show(_) | Command::Version | Command::Completion(_) | Command::Man(_));
     let screen = Screen::new(io, &arguments.global, is_one_document, host);
-    let mut codes = match dispatch(&arguments, host, &screen).await {
-        Ok(codes) => codes,
-        Err(error) => {
-            screen.error(&error);
-            Codes::of(Code::Error)
-        }
+    let done = match screen.open_file(&arguments.global, host) {
+        Ok(()) => dispatch(&arguments, host, &screen).await,
+        Err(error) => Err(error),
     };
+    let mut codes = done.unwrap_or_else(|error| {
+        screen.error(&error);
+        Codes::of(Code::Error)
+    });
     screen.codes(&codes);
     codes.add_if(!screen.finish(), Code::Error);
     codes.first().number()

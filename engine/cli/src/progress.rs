@@ -131,8 +131,10 @@ fn seconds(length: SignedDuration) -> i64 {
 
 impl Observer for Progress<'_> {
     fn on(&self, event: &Event) {
-        if self.screen.is_json {
+        if self.screen.wants_json() {
             self.json(event);
+        }
+        if self.screen.is_json {
             return;
         }
         match event {

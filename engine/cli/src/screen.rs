@@ -1,21 +1,27 @@
 //! Where output goes: results to standard output, all else to standard error, JSON lines where machines read.
 
 use crate::args::Global;
+use crate::environment::is_set;
 use crate::exit::Codes;
 use crate::host::{Host, Io};
+use crate::session::directory;
 use backstay_core::diagnostic::{Diagnostics, Severity};
 use backstay_report::{Paint, View, fold};
 use backstay_runtime::seams::Clock;
 use serde_json::{Value, json};
-use std::io::{BufRead, Write};
+use std::fs::File;
+use std::io::{BufRead, BufWriter, Write};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub(crate) struct Screen {
     streams: Mutex<Streams>,
     clock: Arc<dyn Clock>,
     pub(crate) is_json: bool,
-    /// Whether the output is one JSON object a line, with the version first and the codes last.
+    /// Whether what is written for machines is one JSON object a line, with the version first and the codes last.
     is_stream: bool,
+    /// Whether what to do next is told: a pipeline knows.
+    pub(crate) hints: bool,
     pub(crate) out_paint: Paint,
     pub(crate) err_paint: Paint,
     /// Whether progress may be drawn.
@@ -29,14 +35,16 @@ struct Streams {
     input: Box<dyn BufRead + Send>,
     /// How wide results may be; a file has no width.
     width: Option<usize>,
-    /// Why results could not be written.
+    /// Where JSON lines go besides, and its name.
+    into: Option<(PathBuf, BufWriter<File>)>,
+    /// What could not be written, and why.
     failure: Option<String>,
 }
 
 impl Streams {
     fn of(io: Io) -> Mutex<Self> {
         let width = io.width.filter(|width| io.out_is_terminal && *width >= 20);
-        Mutex::new(Self { out: io.out, err: io.err, input: io.input, width, failure: None })
+        Mutex::new(Self { out: io.out, err: io.err, input: io.input, width, into: None, failure: None })
     }
 
     /// A reader that went away, as `head` does, is no error of ours; a full disk is.
@@ -44,7 +52,14 @@ impl Streams {
         if let Err(error) = written
             && error.kind() != std::io::ErrorKind::BrokenPipe
         {
-            self.failure.get_or_insert(error.to_string());
+            self.failure.get_or_insert(format!("standard output: {error}"));
+        }
+    }
+
+    fn write_into(&mut self, line: &str) {
+        let Some((path, file)) = &mut self.into else { return };
+        if let Err(error) = file.write_all(line.as_bytes()) {
+            self.failure.get_or_insert(format!("{}: {error}", path.display()));
         }
     }
 }
@@ -56,6 +71,7 @@ impl Screen {
             clock,
             is_json: false,
             is_stream: false,
+            hints: true,
             out_paint: Paint::Plain,
             err_paint: Paint::Plain,
             draws: false,
@@ -70,21 +86,43 @@ impl Screen {
         let has_no_colour = host.environment.get("NO_COLOR").is_some_and(|value| !value.is_empty());
         let is_quiet = global.no_color || global.json || has_no_colour || is_dumb;
         let paint = |is_terminal: bool| if is_terminal && !is_quiet { Paint::Colour } else { Paint::Plain };
+        // A build server gives a terminal, and nobody sits before it.
+        let is_watched = !is_set(&host.environment, "CI");
         let screen = Self {
             clock: host.clock.clone(),
             is_json: global.json,
-            is_stream: global.json && !is_one_document,
+            is_stream: global.json_into.is_some() || (global.json && !is_one_document),
+            hints: !is_set(&host.environment, "BACKSTAY_IN_AUTOMATION"),
             out_paint: paint(io.out_is_terminal),
             err_paint: paint(io.err_is_terminal),
-            draws: io.err_is_terminal && !global.json && !is_dumb,
-            can_ask: global.input && io.input_is_terminal && !global.json,
+            draws: io.err_is_terminal && !global.json && !is_dumb && is_watched,
+            can_ask: global.input && io.input_is_terminal && !global.json && is_watched,
             streams: Streams::of(io),
         };
-        if screen.is_stream {
-            let version = env!("CARGO_PKG_VERSION");
-            screen.json("info", "version", &format!("Backstay {version}"), json!({ "backstay": version }));
+        if screen.is_stream && screen.is_json {
+            screen.version();
         }
         screen
+    }
+
+    /// Opens the file of `-json-into`, emptied, and begins it.
+    pub(crate) fn open_file(&self, global: &Global, host: &Host) -> anyhow::Result<()> {
+        let Some(name) = &global.json_into else { return Ok(()) };
+        let file = File::create(directory(global, host).join(name))
+            .map_err(|error| anyhow::anyhow!("could not write {}: {error}", name.display()))?;
+        self.streams().into = Some((name.clone(), BufWriter::new(file)));
+        self.version();
+        Ok(())
+    }
+
+    fn version(&self) {
+        let version = env!("CARGO_PKG_VERSION");
+        self.json("info", "version", &format!("Backstay {version}"), json!({ "backstay": version }));
+    }
+
+    /// Whether machines read along: [`Screen::json`] reaches somebody.
+    pub(crate) fn wants_json(&self) -> bool {
+        self.is_json || self.streams().into.is_some()
     }
 
     fn streams(&self) -> MutexGuard<'_, Streams> {
@@ -94,6 +132,11 @@ impl Screen {
     /// How a plan is shown here.
     pub(crate) fn view(&self, full: bool) -> View {
         View { paint: self.out_paint, width: self.streams().width, full }
+    }
+
+    /// How many columns results have; a file has as many as are easy to read.
+    pub(crate) fn width(&self) -> usize {
+        self.streams().width.unwrap_or(100)
     }
 
     /// Writes a result.
@@ -123,7 +166,7 @@ impl Screen {
         }
     }
 
-    /// Writes one JSON line.
+    /// Writes one JSON line to wherever machines read.
     pub(crate) fn json(&self, level: &str, kind: &str, message: &str, fields: Value) {
         let mut line = json!({
             "@level": level,
@@ -135,15 +178,18 @@ impl Screen {
         if let (Value::Object(line), Value::Object(fields)) = (&mut line, fields) {
             line.extend(fields);
         }
-        self.out(&format!("{line}\n"));
+        let line = format!("{line}\n");
+        if self.is_json {
+            self.out_whole(&line);
+        }
+        self.streams().write_into(&line);
     }
 
     /// Tells an error that ended the command.
     pub(crate) fn error(&self, error: &anyhow::Error) {
         let text = error.to_string();
-        if self.is_json {
-            self.json("error", "diagnostic", &text, json!({ "diagnostic": { "severity": "error", "summary": text } }));
-        } else {
+        self.json("error", "diagnostic", &text, json!({ "diagnostic": { "severity": "error", "summary": text } }));
+        if !self.is_json {
             self.err(&format!("{} {text}\n", self.err_paint.red("error:")));
         }
     }
@@ -153,12 +199,13 @@ impl Screen {
         if diagnostics.is_empty() {
             return;
         }
-        if self.is_json {
+        if self.wants_json() {
             for diagnostic in diagnostics.iter() {
                 let level = if diagnostic.severity == Severity::Error { "error" } else { "warn" };
                 self.json(level, "diagnostic", &diagnostic.message, json!({ "diagnostic": diagnostic }));
             }
-        } else {
+        }
+        if !self.is_json {
             self.err(&diagnostics.render());
         }
     }
@@ -199,8 +246,13 @@ impl Screen {
         let mut streams = self.streams();
         let flushed = streams.out.flush();
         streams.note(flushed);
+        if let Some((path, mut file)) = streams.into.take()
+            && let Err(error) = file.flush()
+        {
+            streams.failure.get_or_insert(format!("{}: {error}", path.display()));
+        }
         if let Some(failure) = streams.failure.take() {
-            let text = format!("error: could not write to standard output: {failure}\n");
+            let text = format!("error: could not write to {failure}\n");
             let _ = streams.err.write_all(text.as_bytes());
             let _ = streams.err.flush();
             return false;

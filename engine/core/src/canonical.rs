@@ -18,6 +18,11 @@ impl Digest {
         Self::of_bytes(&Sha256::digest(bytes).into())
     }
 
+    /// The digest that is written so.
+    pub(crate) fn written(text: &str) -> Self {
+        Self(text.into())
+    }
+
     /// The digest that has these bytes.
     pub(crate) fn of_bytes(bytes: &[u8; 32]) -> Self {
         Self(data_encoding::HEXLOWER.encode(bytes).as_str().into())

@@ -1,18 +1,19 @@
 //! What the state store has of tombstones, found by snapshot: what was found out of a record is kept until any of them may change.
 
-use crate::canonical::{self, Digest};
+use crate::canonical::Digest;
 use crate::memo::{Fingerprint, Memos};
 use crate::name::{SiteName, SnapshotId};
 use crate::plan::Cause;
+use crate::prints::{Found, Prints};
 use crate::seal::Keyring;
-use crate::snapshots::print_of;
+use crate::snapshots::{index, print_of};
 use crate::tags::PointKey;
 use crate::time::Duration;
 use crate::tombstone::Tombstone;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::collections::btree_map;
-use std::collections::{BTreeMap, HashMap};
 use std::ops::{Deref, DerefMut};
 use std::sync::OnceLock;
 
@@ -62,24 +63,37 @@ impl<'a> IntoIterator for &'a Tombstones {
 impl Tombstones {
     /// What was found out of the records of a site, by these keys.
     pub(crate) fn marks_at(&self, site: &SiteName, keyring: &Keyring) -> Option<&Marks> {
-        let of = |at_site: &AtSite| {
-            let mut by_print = HashMap::with_capacity(at_site.len());
-            for id in at_site.keys() {
-                let two = by_print.insert(print_of(id), Some(OnceLock::new()));
-                if two.is_some() {
-                    by_print.insert(print_of(id), None);
-                }
-            }
-            Marks(by_print)
+        let of = |site: &SiteName, at_site: &AtSite| {
+            let (prints, order) = Prints::of(at_site.keys().map(print_of));
+            let in_order: Vec<(&SnapshotId, &Tombstone)> = at_site.iter().collect();
+            let records = order.into_iter().map(|place| {
+                let (id, record) = in_order[index(place)];
+                Kept { id: id.clone(), record: record.clone(), said: OnceLock::new() }
+            });
+            let records = records.collect();
+            (site.clone(), Marks { site: site.clone(), keyring: keyring.clone(), prints, records })
         };
-        let find = || (keyring.clone(), self.by_site.iter().map(|(site, own)| (site.clone(), of(own))).collect());
+        let find = || (keyring.clone(), self.by_site.iter().map(|(site, own)| of(site, own)).collect());
         self.found.get(&|by| by == keyring, &find).get(site)
     }
 }
 
-/// The records of one site, by the prints of their snapshots' ids; `None` where two ids have the same.
+/// The records of one site, by the prints of their snapshots' ids.
 #[derive(Debug)]
-pub(crate) struct Marks(HashMap<u64, Option<OnceLock<Option<Said>>>>);
+pub(crate) struct Marks {
+    site: SiteName,
+    keyring: Keyring,
+    prints: Prints,
+    records: Box<[Kept]>,
+}
+
+/// A record, with the snapshot under which it is kept.
+#[derive(Debug)]
+struct Kept {
+    id: SnapshotId,
+    record: Tombstone,
+    said: OnceLock<Option<Said>>,
+}
 
 /// What a genuine record of the right place says.
 #[derive(Debug, Clone)]
@@ -107,17 +121,25 @@ pub(crate) enum Record<'a> {
 impl Marks {
     /// Whether there may be a record of a snapshot.
     pub(crate) fn may_have(&self, print: u64) -> bool {
-        self.0.contains_key(&print)
+        self.prints.find(print) != Found::None
     }
 
     /// The record of a snapshot, which is read when somebody asks first.
-    pub(crate) fn of(&self, print: u64, read: impl Fn() -> Option<Said>) -> Record<'_> {
-        match self.0.get(&print) {
-            None => Record::None,
+    pub(crate) fn of(&self, print: u64, snapshot: &SnapshotId) -> Record<'_> {
+        let kept = match self.prints.find(print) {
+            Found::None => return Record::None,
             // Two snapshots, of which nobody can tell here which is meant.
-            Some(None) => Record::Wrong,
-            Some(Some(said)) => said.get_or_init(read).as_ref().map_or(Record::Wrong, Record::Genuine),
-        }
+            Found::Several => return Record::Wrong,
+            Found::One(place) => &self.records[place],
+        };
+        let said = kept.said.get_or_init(|| Said::read(&kept.record, &self.site, &kept.id, &self.keyring));
+        said.as_ref().filter(|_| kept.id == *snapshot).map_or(Record::Wrong, Record::Genuine)
+    }
+
+    /// The record itself, whatever it says.
+    pub(crate) fn record(&self, snapshot: &SnapshotId) -> Option<&Tombstone> {
+        let Found::One(place) = self.prints.find(print_of(snapshot)) else { return None };
+        Some(&self.records[place]).filter(|kept| kept.id == *snapshot).map(|kept| &kept.record)
     }
 }
 
@@ -132,7 +154,7 @@ impl Said {
             at: said.at,
             grace: said.grace,
             cause: said.cause,
-            digest: text_print(canonical::digest(record).as_str()),
+            digest: text_print(record.digest().as_str()),
         })
     }
 }
@@ -148,7 +170,7 @@ pub(crate) fn text_print(text: &str) -> u64 {
 pub struct Sightings {
     by_digest: BTreeMap<Digest, Timestamp>,
     #[serde(skip)]
-    found: Memos<(), HashMap<u64, Option<Timestamp>>>,
+    found: Memos<(), Seen>,
 }
 
 impl Deref for Sightings {
@@ -166,19 +188,25 @@ impl DerefMut for Sightings {
     }
 }
 
+/// Sightings by the prints of digests.
+#[derive(Debug)]
+struct Seen {
+    prints: Prints,
+    at: Box<[Timestamp]>,
+}
+
 impl Sightings {
     /// When the record of this print was seen. Of two that have the same, none was.
     pub(crate) fn of(&self, print: u64) -> Option<Timestamp> {
         let find = || {
-            let mut by_print = HashMap::with_capacity(self.by_digest.len());
-            for (digest, at) in &self.by_digest {
-                let two = by_print.insert(text_print(digest.as_str()), Some(*at));
-                if two.is_some() {
-                    by_print.insert(text_print(digest.as_str()), None);
-                }
-            }
-            ((), by_print)
+            let (prints, order) = Prints::of(self.by_digest.keys().map(|digest| text_print(digest.as_str())));
+            let instants: Vec<Timestamp> = self.by_digest.values().copied().collect();
+            ((), Seen { prints, at: order.into_iter().map(|place| instants[index(place)]).collect() })
         };
-        self.found.get(&|()| true, &find).get(&print).copied().flatten()
+        let seen = self.found.get(&|()| true, &find);
+        match seen.prints.find(print) {
+            Found::One(place) => seen.at.get(place).copied(),
+            Found::None | Found::Several => None,
+        }
     }
 }

@@ -4,6 +4,7 @@
 //! value, so that it is not believed of another one that was made from it.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 /// A fingerprint of a value in memory. It need not withstand an attacker: nobody else chooses what it is taken of.
@@ -74,6 +75,31 @@ impl<T> Eq for Memo<T> {}
 impl<T> fmt::Debug for Memo<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("..")
+    }
+}
+
+/// At most 63 bits that were found out of a value beside which they lie, and which does not change.
+#[derive(Debug, Default)]
+pub(crate) struct Bits(AtomicU64);
+
+impl Bits {
+    const KNOWN: u64 = 1 << 63;
+
+    /// What was found out, or is found out now.
+    pub(crate) fn get(&self, find: impl FnOnce() -> u64) -> u64 {
+        let known = self.0.load(Ordering::Relaxed);
+        if known & Self::KNOWN != 0 {
+            return known & !Self::KNOWN;
+        }
+        let found = find() & !Self::KNOWN;
+        self.0.store(found | Self::KNOWN, Ordering::Relaxed);
+        found
+    }
+}
+
+impl Clone for Bits {
+    fn clone(&self) -> Self {
+        Self(AtomicU64::new(self.0.load(Ordering::Relaxed)))
     }
 }
 

@@ -299,6 +299,20 @@ pub fn narrow(
     Ok(plan)
 }
 
+/// A narrowed plan from which more had to go, since it may not stand without what was left out: that is noted in it.
+#[must_use]
+pub fn without_rest(before: &Plan, mut after: Plan) -> Plan {
+    // Both have the same order.
+    let mut kept = after.changes.iter().peekable();
+    let gone = before.changes.iter().filter(|change| kept.next_if(|next| next == change).is_none());
+    let gone: Vec<&Change> = gone.collect();
+    if let Some(narrowed) = &mut after.basis.narrowed {
+        narrowed.changes += gone.len();
+        narrowed.unfinished.extend(gone.iter().map(|change| change.cluster.clone()));
+    }
+    after
+}
+
 #[derive(Default)]
 struct LeftOut {
     without: Without,

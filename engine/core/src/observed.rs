@@ -11,6 +11,7 @@ use crate::tags::{PointKey, Tags};
 use crate::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Everything that was seen in one observation.
@@ -239,6 +240,11 @@ impl Snapshot {
     /// A digest of everything that may change about it: what a plan saw, and what must still be so.
     #[must_use]
     pub fn generation(&self) -> Generation {
+        Generation::of_bits(self.generation_bits())
+    }
+
+    /// The first 48 bits of the digest, which a generation is written of.
+    pub(crate) fn generation_bits(&self) -> u64 {
         let Self { id, disk, created, readiness, tags, size, encrypted, kms_key, location, locked_until } = self;
         let mut message = Vec::with_capacity(1024);
         // Each field with its length, and whether it is there at all: no two different snapshots give the same bytes.
@@ -267,7 +273,8 @@ impl Snapshot {
             field(Some(key.as_bytes()));
             field(Some(value.as_bytes()));
         }
-        Generation(crate::canonical::Digest::of(&message).brief().to_owned())
+        let [a, b, c, d, e, f, ..] = <[u8; 32]>::from(Sha256::digest(&message));
+        u64::from_be_bytes([0, 0, a, b, c, d, e, f])
     }
 }
 
@@ -275,6 +282,13 @@ impl Snapshot {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Generation(pub String);
+
+impl Generation {
+    /// The first 48 bits of a digest, in hexadecimal.
+    pub(crate) fn of_bits(bits: u64) -> Self {
+        Self(format!("{bits:012x}"))
+    }
+}
 
 /// How far a snapshot is (CLOUDS.md 6).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

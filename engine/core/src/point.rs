@@ -48,10 +48,8 @@ pub struct Part<'a> {
     pub name: PartName,
     /// The snapshot.
     pub snapshot: OwnedSnapshot<'a>,
-    /// By what its id is found fast.
-    pub(crate) print: u64,
-    /// When it was marked, by its tag.
-    pub(crate) marked: Option<Timestamp>,
+    /// What its tags say.
+    pub(crate) row: &'a Row,
 }
 
 /// The volume snapshots of one attempt at one site.
@@ -245,14 +243,9 @@ fn point_of<'a>(attempt: Attempt<'a>, state: PointState, list: &'a [Snapshot]) -
     let (sealed, unsealed) = rows.split_at(sealed);
     let known = sealed.first().and_then(|row| attempt.facts(row));
     let created = || rows.iter().map(|row| row.created);
-    let parts = sealed.iter().filter_map(|row| {
-        Some(Part {
-            name: row.name.clone()?,
-            snapshot: OwnedSnapshot::known(row, list)?,
-            print: row.print,
-            marked: row.marked,
-        })
-    });
+    let parts = sealed
+        .iter()
+        .filter_map(|row| Some(Part { name: row.name.clone()?, snapshot: OwnedSnapshot::known(row, list)?, row }));
     RecoveryPoint {
         key,
         class,

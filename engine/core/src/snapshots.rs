@@ -4,10 +4,10 @@
 //! and once more by [`crate::verify`].
 
 use crate::lsn::WalRange;
-use crate::memo::{Fingerprint, Memos};
+use crate::memo::{Bits, Fingerprint, Memos};
 use crate::model::ProviderKind;
 use crate::name::{AccountId, ClusterUid, DiskId, SnapshotId, SystemId};
-use crate::observed::{Readiness, SiteInventory, Snapshot};
+use crate::observed::{Generation, Readiness, SiteInventory, Snapshot};
 use crate::seal::{Keyring, NotOurs, OwnedSnapshot, Place};
 use crate::tags::{self, Ours, PartName, PartRole, PointClass, PointKey, Value};
 use jiff::Timestamp;
@@ -133,8 +133,10 @@ pub(crate) struct Row {
     pub(crate) is_held: bool,
     /// Whether a tag says that it is marked.
     pub(crate) is_marked: bool,
-    /// When that was, where it can be read.
-    pub(crate) marked: Option<Timestamp>,
+    /// When that was, in microseconds, where it can be read.
+    marked: i64,
+    /// Of the snapshot.
+    generation: Bits,
 }
 
 /// How far a snapshot is, in a word.
@@ -179,6 +181,7 @@ impl<'a> Attempt<'a> {
 }
 
 const UNREADABLE: u32 = u32::MAX;
+const UNMARKED: i64 = i64::MIN;
 
 impl Row {
     /// The snapshot itself, which is in this list.
@@ -189,6 +192,16 @@ impl Row {
     /// Whether its seal is genuine.
     pub(crate) fn is_genuine(&self) -> bool {
         self.name.is_some()
+    }
+
+    /// When it was marked, by its tag.
+    pub(crate) fn marked(&self) -> Option<Timestamp> {
+        if self.marked == UNMARKED { None } else { Timestamp::from_microsecond(self.marked).ok() }
+    }
+
+    /// What [`Snapshot::generation`] is of this row's snapshot.
+    pub(crate) fn generation(&self, snapshot: &Snapshot) -> Generation {
+        Generation::of_bits(self.generation.get(|| snapshot.generation_bits()))
     }
 }
 
@@ -371,7 +384,9 @@ impl Found {
             },
             is_held: ours.get(tags::HOLD).is_some(),
             is_marked: ours.get(tags::EXPIRE).is_some(),
-            marked: ours.get(tags::EXPIRE).and_then(Value::instant),
+            // A tag tells no more than microseconds.
+            marked: ours.get(tags::EXPIRE).and_then(Value::instant).map_or(UNMARKED, Timestamp::as_microsecond),
+            generation: Bits::default(),
         };
         Some(Self { key, class, facts: facts_of(&ours), row })
     }

@@ -10,11 +10,24 @@ use crate::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
 
-/// A snapshot's tombstone, as the state store keeps it: in one place, for maps of them move what they hold.
+/// A snapshot's tombstone, as the state store keeps it. Copies share it until one of them changes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Tombstone(Box<Record>);
+#[serde(from = "Record", into = "Record")]
+pub struct Tombstone(Arc<Record>);
+
+impl From<Record> for Tombstone {
+    fn from(record: Record) -> Self {
+        Self(Arc::new(record))
+    }
+}
+
+impl From<Tombstone> for Record {
+    fn from(tombstone: Tombstone) -> Self {
+        Arc::unwrap_or_clone(tombstone.0)
+    }
+}
 
 impl Deref for Tombstone {
     type Target = Record;
@@ -27,7 +40,7 @@ impl Deref for Tombstone {
 /// What was found out of it is bound to what it says, so it may change.
 impl DerefMut for Tombstone {
     fn deref_mut(&mut self) -> &mut Record {
-        &mut self.0
+        Arc::make_mut(&mut self.0)
     }
 }
 
@@ -80,7 +93,7 @@ impl Tombstone {
 
     /// A tombstone as it was read, whoever signed it.
     pub(crate) fn of(content: TombstoneContent, key: KeyId, signature: Signature) -> Self {
-        Self(Box::new(Record { key, signature, content, verdict: Memo::default(), digest: Memo::default() }))
+        Self(Arc::new(Record { key, signature, content, verdict: Memo::default(), digest: Memo::default() }))
     }
 
     /// Whether its signature is one of ours and fits what it says.
@@ -96,8 +109,14 @@ impl Tombstone {
     /// What the sweeper's sighting refers to.
     #[must_use]
     pub fn digest(&self) -> Digest {
-        let digest = || canonical::digest(self).to_bytes().expect("a digest of ours");
+        let digest = || canonical::digest(&*self.0).to_bytes().expect("a digest of ours");
         Digest::of_bytes(&self.digest.get(self.fingerprint(), digest))
+    }
+
+    /// Remembers what was found out of this very tombstone before.
+    pub(crate) fn remember(&self, is_genuine: bool, digest: [u8; 32]) {
+        self.verdict.get(self.fingerprint(), || is_genuine);
+        self.digest.get(self.fingerprint(), || digest);
     }
 
     fn fingerprint(&self) -> Fingerprint {

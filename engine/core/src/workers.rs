@@ -25,7 +25,21 @@ const PIECE: usize = 64;
 
 /// What `make` makes of every item, in the order of the items.
 pub fn map<I: Sync, T: Send>(workers: &dyn Workers, items: &[I], make: impl Fn(&I) -> T + Sync) -> Vec<T> {
-    let pieces: Vec<&[I]> = items.chunks(PIECE).collect();
+    map_pieces(workers, items, PIECE, make)
+}
+
+/// The same for items of which each is work enough for one piece.
+pub fn map_each<I: Sync, T: Send>(workers: &dyn Workers, items: &[I], make: impl Fn(&I) -> T + Sync) -> Vec<T> {
+    map_pieces(workers, items, 1, make)
+}
+
+fn map_pieces<I: Sync, T: Send>(
+    workers: &dyn Workers,
+    items: &[I],
+    size: usize,
+    make: impl Fn(&I) -> T + Sync,
+) -> Vec<T> {
+    let pieces: Vec<&[I]> = items.chunks(size).collect();
     let made: Vec<Mutex<Vec<T>>> = pieces.iter().map(|_| Mutex::new(Vec::new())).collect();
     workers.each(pieces.len(), &|piece| {
         let results = pieces[piece].iter().map(&make).collect();

@@ -17,6 +17,7 @@ pub use broken::{BreakRefused, Broken, Lying, break_lease, list};
 pub use fence::{Fence, Lost};
 
 use crate::seams::{Clock, StateStore, StoreError};
+use crate::state::read_all;
 use backstay_core::canonical;
 use backstay_core::name::ClusterUid;
 use backstay_core::observed::HeldLease;
@@ -124,8 +125,7 @@ impl Epochs {
     /// Reads all leases. One that is held, or that cannot be read, counts as moved.
     pub async fn read(store: &dyn StateStore) -> Result<Self, StoreError> {
         let mut epochs = BTreeMap::new();
-        for key in store.list("leases/").await? {
-            let Some(value) = store.get(&key).await? else { continue };
+        for (key, value) in read_all(store, store.list("leases/").await?).await? {
             let epoch = match serde_json::from_slice::<LeaseRecord>(&value) {
                 Ok(LeaseRecord { epoch, holder: None, .. }) => epoch,
                 Ok(LeaseRecord { holder: Some(_), .. }) | Err(_) => u64::MAX,
@@ -148,9 +148,8 @@ pub(crate) async fn held(
     now: Timestamp,
 ) -> Result<BTreeMap<ClusterUid, HeldLease>, StoreError> {
     let mut held = BTreeMap::new();
-    for key in store.list("leases/").await? {
+    for (key, value) in read_all(store, store.list("leases/").await?).await? {
         let Some(Ok(cluster)) = key.strip_prefix("leases/").map(ClusterUid::new) else { continue };
-        let Some(value) = store.get(&key).await? else { continue };
         let Ok(record) = serde_json::from_slice::<LeaseRecord>(&value) else { continue };
         let until = record.until();
         if record.is_held_at(now)
@@ -251,6 +250,15 @@ impl Lease {
         self.fence
             .check(clock.now())
             .map_err(|_| StoreError::new(self.fence.lost("its renewal took too long").to_string()))
+    }
+
+    /// Makes sure that the store still says that it is ours: before what cannot be undone. Who breaks a lease stops that at once.
+    pub async fn confirm(&self, store: &dyn StateStore) -> Result<(), StoreError> {
+        if store.get(&self.key).await?.as_deref() == Some(encode(&self.record).as_slice()) {
+            return Ok(());
+        }
+        self.fence.close();
+        Err(StoreError::new(self.fence.lost("somebody broke or took it").to_string()))
     }
 
     /// Gives it back. The epoch stays, so that it never falls. One that another run took is left to it.

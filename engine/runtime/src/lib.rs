@@ -17,6 +17,7 @@ pub mod holds;
 pub mod journal;
 pub mod keys;
 pub mod lease;
+pub mod memory_store;
 pub mod observe;
 pub mod seams;
 pub mod sites;

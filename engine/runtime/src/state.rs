@@ -67,6 +67,16 @@ const REVOKED: &str = ".revoked";
 /// How many records are read at once: a store far away answers each in its time.
 const READS: usize = 32;
 
+/// The values of these keys, in their order. Another run may have removed one since the listing: it is left out.
+pub(crate) async fn read_all(store: &dyn StateStore, keys: Vec<String>) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
+    let reads = keys.into_iter().map(|key| async move {
+        let value = store.get(&key).await?;
+        Ok(value.map(|value| (key, value)))
+    });
+    let read = futures::stream::iter(reads).buffered(READS).try_filter_map(|found| async move { Ok(found) });
+    read.try_collect().await
+}
+
 fn tombstone_prefix(site: &SiteName, snapshot: &SnapshotId) -> String {
     format!("tombstones/{site}/{}/", segment(snapshot.as_str()))
 }
@@ -79,7 +89,7 @@ impl State<'_> {
             None => None,
         };
         let mut records = Records { tombstones: self.tombstones().await?.into(), baseline, ..Records::default() };
-        for (key, value) in self.read_all(self.0.list("sightings/").await?).await? {
+        for (key, value) in read_all(self.0, self.0.list("sightings/").await?).await? {
             records.sightings.insert(parse(&key, &format_digest(&key))?, parse(&key, &value)?);
         }
         for key in self.0.list("holds/").await? {
@@ -88,21 +98,11 @@ impl State<'_> {
                 hold.and_then(|(uid, point)| Some((ClusterUid::new(uid).ok()?, point.parse::<PointKey>().ok()?)));
             records.holds.insert(hold.ok_or_else(|| StoreError::new(format!("state record {key} is damaged")))?);
         }
-        for (key, value) in self.read_all(self.0.list("deletes/").await?).await? {
+        for (key, value) in read_all(self.0, self.0.list("deletes/").await?).await? {
             records.recent_deletes.push(parse(&key, &value)?);
         }
         records.recent_deletes.sort();
         Ok(records)
-    }
-
-    /// The values of these keys, in their order. Another run may have removed one since the listing: it is left out.
-    async fn read_all(&self, keys: Vec<String>) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
-        let reads = keys.into_iter().map(|key| async move {
-            let value = self.0.get(&key).await?;
-            Ok(value.map(|value| (key, value)))
-        });
-        let read = futures::stream::iter(reads).buffered(READS).try_filter_map(|found| async move { Ok(found) });
-        read.try_collect().await
     }
 
     /// All tombstones that were not revoked: for each snapshot the youngest.
@@ -111,7 +111,7 @@ impl State<'_> {
         let mut all: BTreeMap<SiteName, BTreeMap<SnapshotId, Tombstone>> = BTreeMap::new();
         let is_revoked = |key: &str| keys.binary_search(&format!("{key}{REVOKED}")).is_ok();
         let counts = |key: &&String| !key.ends_with(REVOKED) && !is_revoked(key);
-        for (key, value) in self.read_all(keys.iter().filter(counts).cloned().collect()).await? {
+        for (key, value) in read_all(self.0, keys.iter().filter(counts).cloned().collect()).await? {
             let tombstone: Tombstone = parse(&key, &value)?;
             let said = &tombstone.content;
             if !key.starts_with(&tombstone_prefix(&said.site, &said.snapshot)) {

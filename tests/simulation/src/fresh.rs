@@ -1,8 +1,9 @@
 //! 6, 10: whatever a run changes it has read itself, after its plan was made, and nobody else has changed it since.
 //!
 //! It knows the calls alone: which run read what, and which run changed what, in the order of their sending.
+//! 4: and what a run that changes something could not read at all.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A run, and what lies at a site.
 type Read = (String, String, String);
@@ -45,8 +46,34 @@ impl Fresh {
         self.changes.insert((site.to_owned(), what.to_owned()), (self.calls, run.to_owned()));
     }
 
-    /// Which runs changed something.
+    /// What was not as it must be; everything else is forgotten.
     pub(crate) fn take(&mut self) -> Vec<String> {
         std::mem::take(self).wrong
+    }
+}
+
+/// Which runs changed which snapshots, and what those runs had not been able to read.
+#[derive(Debug, Default)]
+pub(crate) struct Views {
+    unread: BTreeMap<String, BTreeSet<String>>,
+    /// By site and snapshot.
+    changed: BTreeMap<(String, String), BTreeSet<String>>,
+}
+
+impl Views {
+    /// A run has looked, and could not read these sites.
+    pub(crate) fn saw(&mut self, run: String, unread: BTreeSet<String>) {
+        self.unread.insert(run, unread);
+    }
+
+    /// A run changes a snapshot.
+    pub(crate) fn changed(&mut self, run: String, site: &str, id: &str) {
+        self.changed.entry((site.to_owned(), id.to_owned())).or_default().insert(run);
+    }
+
+    /// The runs that changed a snapshot, each with the sites that it could not read.
+    pub(crate) fn of(&self, site: &str, id: &str) -> impl Iterator<Item = (&String, &BTreeSet<String>)> {
+        let runs = self.changed.get(&(site.to_owned(), id.to_owned())).into_iter().flatten();
+        runs.filter_map(|run| self.unread.get_key_value(run))
     }
 }

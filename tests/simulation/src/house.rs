@@ -1,7 +1,6 @@
 //! Where a fleet lives in a simulation: its documents, its sites, its state store and its runners' wires.
 
 use crate::files::Files;
-use crate::memory::Memory;
 use crate::taps::{Records, tap};
 use crate::time::Time;
 use crate::wires::{Line, Wires};
@@ -15,6 +14,7 @@ use backstay_core::seal::SealKey;
 use backstay_core::tags::PointKey;
 use backstay_provider::{Capabilities, Home, Opener, ProviderError};
 use backstay_provider_sim::{SimOpener, SimSite};
+use backstay_runtime::memory_store::MemoryStore;
 use backstay_runtime::sites::{Registry, Sites};
 use backstay_runtime::sources::Sources;
 use backstay_sim::Meddle;
@@ -93,7 +93,7 @@ pub struct House {
     /// The host's clock.
     pub time: Time,
     /// The state store.
-    pub memory: Arc<Memory>,
+    pub memory: Arc<MemoryStore>,
     /// What every call passes.
     pub wires: Arc<Wires>,
     /// The key that seals.
@@ -169,14 +169,14 @@ impl House {
     #[must_use]
     pub fn new(texts: Texts, time: Time, seed: u64) -> Self {
         let documents = Arc::new(Documents::of(&texts));
-        Self::furnished(Arc::new(texts), documents, time, Memory::default(), Shelves::default(), seed)
+        Self::furnished(Arc::new(texts), documents, time, MemoryStore::default(), Shelves::default(), seed)
     }
 
     fn furnished(
         texts: Arc<Texts>,
         documents: Arc<Documents>,
         time: Time,
-        memory: Memory,
+        memory: MemoryStore,
         shelves: Shelves,
         seed: u64,
     ) -> Self {

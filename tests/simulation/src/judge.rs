@@ -1,8 +1,8 @@
 //! What was done at the sites, judged by INVARIANTS.md's own words. It knows nothing of the planner.
 
+use crate::fresh::Views;
 use crate::naive::{self, hours};
 use crate::town::{Cluster, Town};
-use crate::wires::Views;
 use crate::world::{Deed, Point, PointName, Snapshot, World};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};

@@ -16,7 +16,6 @@ mod isolation;
 mod judge;
 pub mod life;
 mod meddling;
-pub mod memory;
 mod naive;
 mod refine;
 pub mod runner;

@@ -219,7 +219,7 @@ fn kill_after(house: &House, verb: &str, name: &str) {
 fn retag(house: &House) {
     let mut world = World::default();
     drop(world.follow(&house.state(), "site-0", true));
-    let id = world.snapshots.keys().next().expect("there is a snapshot");
+    let (id, _) = world.snapshots.iter().next().expect("there is a snapshot");
     let tags = Tags::from_iter([("backstay-slot", "20261020t010203z".to_owned())]);
     house.meddle("site-0", [Meddle::Retag { id: SnapshotId::new(id).expect("an id"), tags }]);
 }

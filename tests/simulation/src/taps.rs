@@ -1,7 +1,6 @@
 //! The seams with wires in them: a site's capabilities and the state store, as a run gets them.
 
 use crate::house::Shelves;
-use crate::memory::Memory;
 use crate::wires::{Answer, Call, Delivery, Kind, Line, STATE};
 use async_trait::async_trait;
 use backstay_core::model::{LockMode, PostgresAddress};
@@ -12,6 +11,7 @@ use backstay_provider::{
     BackupEnd, BackupSession, BackupStart, Capabilities, CopySnapshot, CreateSnapshot, Created, Databases, Description,
     Inventory, Locker, Page, PageToken, PointFileId, PointFiles, ProviderError, SiteFacts, Store, Sweeper,
 };
+use backstay_runtime::memory_store::MemoryStore;
 use backstay_runtime::seams::{StateStore, StoreError};
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -351,7 +351,7 @@ impl PointFiles for Tap {
 /// The state store behind a runner's line.
 pub(crate) struct Records {
     pub(crate) line: Arc<Line>,
-    pub(crate) memory: Arc<Memory>,
+    pub(crate) memory: Arc<MemoryStore>,
 }
 
 impl Records {

@@ -1,17 +1,18 @@
 //! The wires between the runs and the world: every call of every run passes here, is numbered, and may meet a mishap.
 
 use crate::chance::Chance;
-use crate::fresh::Fresh;
-use crate::memory::Memory;
+use crate::fresh::{Fresh, Views};
 use crate::tally::Tally;
 use crate::time::{Time, give_way};
 use backstay_core::name::{ClusterUid, SnapshotId};
 use backstay_core::plan::Plan;
 use backstay_provider::{ErrorClass, ProviderError};
 use backstay_runtime::lease::LeaseRecord;
+use backstay_runtime::memory_store::MemoryStore;
 use backstay_runtime::seams::StoreError;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -63,6 +64,25 @@ pub(crate) struct Call<'a> {
     pub(crate) clusters: BTreeSet<ClusterUid>,
 }
 
+/// One call, for people: nobody asks for most of them.
+struct Told {
+    number: u64,
+    at: Timestamp,
+    runner: usize,
+    place: String,
+    verb: &'static str,
+    target: String,
+    mishap: Option<Mishap>,
+}
+
+impl fmt::Display for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { number, at, runner, place, verb, target, mishap } = self;
+        write!(f, "{number:>6} {at} runner {runner} {place} {verb} {target}")?;
+        mishap.map_or(Ok(()), |mishap| write!(f, "  [{mishap:?}]"))
+    }
+}
+
 /// How a call is delivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Delivery {
@@ -109,7 +129,7 @@ impl Broken for StoreError {
 /// All wires of one world.
 pub struct Wires {
     pub(crate) time: Time,
-    memory: Arc<Memory>,
+    memory: Arc<MemoryStore>,
     inner: Mutex<Inner>,
 }
 
@@ -120,7 +140,7 @@ struct Inner {
     script: Option<(u64, Mishap)>,
     rates: Rates,
     chance: Chance,
-    last: VecDeque<String>,
+    last: VecDeque<Told>,
     /// The kind of each call since the count began.
     kinds: Vec<Kind>,
     counts: bool,
@@ -134,26 +154,10 @@ struct Inner {
     views: Views,
 }
 
-/// Which runs changed which snapshots, and what those runs had not been able to read.
-#[derive(Debug, Default)]
-pub(crate) struct Views {
-    unread: BTreeMap<String, BTreeSet<String>>,
-    /// By site and snapshot.
-    changed: BTreeMap<(String, String), BTreeSet<String>>,
-}
-
-impl Views {
-    /// The runs that changed a snapshot, each with the sites that it could not read.
-    pub(crate) fn of(&self, site: &str, id: &str) -> impl Iterator<Item = (&String, &BTreeSet<String>)> {
-        let runs = self.changed.get(&(site.to_owned(), id.to_owned())).into_iter().flatten();
-        runs.filter_map(|run| self.unread.get_key_value(run))
-    }
-}
-
 impl Wires {
     /// Wires on which nothing goes wrong yet.
     #[must_use]
-    pub fn new(time: Time, memory: Arc<Memory>, seed: u64) -> Arc<Self> {
+    pub fn new(time: Time, memory: Arc<MemoryStore>, seed: u64) -> Arc<Self> {
         let inner = Inner {
             count: 0,
             script: None,
@@ -215,7 +219,7 @@ impl Wires {
     /// The last calls, oldest first.
     #[must_use]
     pub fn last_calls(&self) -> Vec<String> {
-        self.inner().last.iter().cloned().collect()
+        self.inner().last.iter().map(ToString::to_string).collect()
     }
 
     /// What was seen so far; it is counted anew from here.
@@ -312,7 +316,7 @@ impl Line {
     /// Keeps what the run could not read, for whoever judges what it changes.
     pub(crate) fn keep_unread(&self, unread: impl Iterator<Item = String>) {
         let run = self.run();
-        self.wires.inner().views.unread.insert(run, unread.collect());
+        self.wires.inner().views.saw(run, unread.collect());
     }
 
     fn run(&self) -> String {
@@ -336,7 +340,7 @@ impl Line {
         let run = self.run();
         let mut inner = self.wires.inner();
         inner.fresh.change(&run, site, id, verb);
-        inner.views.changed.entry((site.to_owned(), id.to_owned())).or_default().insert(run);
+        inner.views.changed(run, site, id);
     }
 
     /// Draws what befalls a call, and how long it is on its way there and back.
@@ -361,15 +365,15 @@ impl Line {
             let what = if call.place == STATE { "a record" } else { "a call" };
             inner.tally.count(format!("goes wrong: {what}, {mishap:?}"));
         }
-        let told = format!(
-            "{number:>6} {} runner {} {} {} {}{}",
-            self.wires.time.now(),
-            self.runner,
-            call.place,
-            call.verb,
-            call.target,
-            mishap.map(|mishap| format!("  [{mishap:?}]")).unwrap_or_default()
-        );
+        let told = Told {
+            number,
+            at: self.wires.time.now(),
+            runner: self.runner,
+            place: call.place.to_owned(),
+            verb: call.verb,
+            target: call.target.to_owned(),
+            mishap,
+        };
         if let Some(why) = unfenced {
             inner.unfenced.push(format!("{told}: {why}"));
         }
@@ -464,7 +468,7 @@ impl Inner {
     }
 
     #[expect(clippy::print_stderr, reason = "whoever traces wants to see it")]
-    fn tell(&mut self, told: String) {
+    fn tell(&mut self, told: Told) {
         if self.is_traced {
             eprintln!("{told}");
         }

@@ -5,9 +5,11 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::Path;
+use std::sync::Arc;
 
 /// How one of our tags begins.
 const OURS: &str = "backstay-";
+const CLUSTER: &str = "backstay-cluster";
 pub(crate) const EXPIRE: &str = "backstay-expire";
 pub(crate) const HOLD: &str = "backstay-hold";
 
@@ -129,10 +131,51 @@ pub(crate) enum Deed {
     },
 }
 
+/// Every snapshot of a site, and those of each cluster. Worlds that are remembered share what has not changed.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Snapshots {
+    all: BTreeMap<String, Arc<Snapshot>>,
+    of_cluster: BTreeMap<String, BTreeSet<String>>,
+}
+
+impl Snapshots {
+    pub(crate) fn get(&self, id: &str) -> Option<&Snapshot> {
+        self.all.get(id).map(Arc::as_ref)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&String, &Snapshot)> {
+        self.all.iter().map(|(id, snapshot)| (id, snapshot.as_ref()))
+    }
+
+    pub(crate) fn of_cluster(&self, uid: &str) -> impl Iterator<Item = (&String, &Snapshot)> {
+        let ids = self.of_cluster.get(uid).into_iter().flatten();
+        ids.filter_map(|id| self.all.get(id).map(|snapshot| (id, snapshot.as_ref())))
+    }
+
+    fn insert(&mut self, id: String, snapshot: Snapshot) {
+        self.of_cluster.entry(snapshot.tag(CLUSTER).to_owned()).or_default().insert(id.clone());
+        self.all.insert(id, Arc::new(snapshot));
+    }
+
+    fn remove(&mut self, id: &str) -> Arc<Snapshot> {
+        let gone = self.all.remove(id).expect("it exists");
+        self.of_cluster.get_mut(gone.tag(CLUSTER)).expect("it is there").remove(id);
+        gone
+    }
+
+    /// Changes a snapshot, which may then be of another cluster.
+    fn change<T>(&mut self, id: &str, change: impl FnOnce(&mut Snapshot) -> T) -> T {
+        let mut snapshot = Arc::unwrap_or_clone(self.remove(id));
+        let changed = change(&mut snapshot);
+        self.insert(id.to_owned(), snapshot);
+        changed
+    }
+}
+
 /// One site, folded from its effects.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct World {
-    pub(crate) snapshots: BTreeMap<String, Snapshot>,
+    pub(crate) snapshots: Arc<Snapshots>,
     /// How many bytes of effects it was folded from.
     read: u64,
     /// The latest instant of an effect.
@@ -168,10 +211,8 @@ impl World {
                 self.now = self.now.max(instant(at));
             }
             if kind == "deleted" && by_us {
-                let gone = &self.snapshots[said["id"].as_str().expect("an id")];
-                before
-                    .entry((gone.tag("backstay-cluster").to_owned(), gone.point_name()))
-                    .or_insert_with(|| self.clone());
+                let gone = self.snapshots.get(said["id"].as_str().expect("an id")).expect("it exists");
+                before.entry((gone.tag(CLUSTER).to_owned(), gone.point_name())).or_insert_with(|| self.clone());
             }
             self.fold(kind, said, by_us, &mut deeds, &before);
         }
@@ -198,34 +239,36 @@ impl World {
                 }
             }
             "tagged" => {
-                let at = instant(&said["at"]);
-                let snapshot = self.snapshots.get_mut(&id).expect("it exists");
-                deeds.extend(tag(&id, snapshot, &texts(&said["tags"]), at, by_us));
+                let (at, tags) = (instant(&said["at"]), texts(&said["tags"]));
+                deeds.extend(self.change(&id, |snapshot| tag(&id, snapshot, &tags, at, by_us)));
             }
             "untagged" => {
-                let snapshot = self.snapshots.get_mut(&id).expect("it exists");
                 for key in said["keys"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-                    snapshot.tags.remove(key);
+                    self.change(&id, |snapshot| snapshot.tags.remove(key));
                     if key == EXPIRE {
-                        snapshot.marked = None;
+                        self.change(&id, |snapshot| snapshot.marked = None);
                         deeds.push(Deed::Revived { id: id.clone() });
                     }
                 }
             }
             "locked" => {
-                let snapshot = self.snapshots.get_mut(&id).expect("it exists");
-                snapshot.locked_until = Some(instant(&said["lock"]["until"]));
+                let until = instant(&said["lock"]["until"]);
+                self.change(&id, |snapshot| snapshot.locked_until = Some(until));
                 deeds.push(Deed::Locked { id });
             }
             "deleted" => {
-                let was = self.snapshots.remove(&id).expect("it exists");
+                let was = Arc::unwrap_or_clone(Arc::make_mut(&mut self.snapshots).remove(&id));
                 if by_us {
-                    let before = &before[&(was.tag("backstay-cluster").to_owned(), was.point_name())];
+                    let before = &before[&(was.tag(CLUSTER).to_owned(), was.point_name())];
                     deeds.push(Deed::Deleted { id, at: instant(&said["at"]), was, before: Box::new(before.clone()) });
                 }
             }
             _ => {}
         }
+    }
+
+    fn change<T>(&mut self, id: &str, change: impl FnOnce(&mut Snapshot) -> T) -> T {
+        Arc::make_mut(&mut self.snapshots).change(id, change)
     }
 
     fn create(&mut self, made: &Value, by_us: bool) {
@@ -240,16 +283,16 @@ impl World {
             marked: None,
         };
         self.now = self.now.max(snapshot.created);
-        self.snapshots.insert(made["id"].as_str().expect("an id").to_owned(), snapshot);
+        Arc::make_mut(&mut self.snapshots).insert(made["id"].as_str().expect("an id").to_owned(), snapshot);
     }
 
     /// The points of a cluster that can be restored at an instant, oldest cut first.
     pub(crate) fn points(&self, uid: &str, at: Timestamp) -> Vec<Point> {
         let mut parts: BTreeMap<PointName, Vec<&Snapshot>> = BTreeMap::new();
-        for snapshot in self.snapshots.values() {
+        for (_, snapshot) in self.snapshots.of_cluster(uid) {
             // A leftover makes no point, whatever lies beside it (decisions 5 and 6), and neither does what is not sealed yet.
             let is_of_attempt = snapshot.is_ours() || (!snapshot.is_foreign && snapshot.sealed.is_none());
-            if is_of_attempt && snapshot.tag("backstay-cluster") == uid {
+            if is_of_attempt {
                 parts.entry(snapshot.point_name()).or_default().push(snapshot);
             }
         }
@@ -285,7 +328,7 @@ impl World {
 
     /// What says that it is of a cluster.
     pub(crate) fn parts_of(&self, uid: &str) -> impl Iterator<Item = (&String, &Snapshot)> {
-        self.snapshots.iter().filter(move |(_, snapshot)| snapshot.tag("backstay-cluster") == uid)
+        self.snapshots.of_cluster(uid)
     }
 }
 

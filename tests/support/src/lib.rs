@@ -1,7 +1,6 @@
 //! What the integration tests share.
 
 pub mod buckets;
-pub mod memory_store;
 pub mod postgres;
 pub mod scenario;
 pub mod shell;

@@ -7,6 +7,7 @@ use crate::exit::{Code, Codes};
 use crate::host::Host;
 use crate::progress::Progress;
 use crate::screen::Screen;
+use crate::selectors::Views;
 use crate::session::{self, Session, directory, second};
 use backstay_core::admission::not_to_be_applied;
 use backstay_core::model::Desired;
@@ -76,6 +77,8 @@ pub(crate) async fn run(
 async fn record(go: &Go, applied: &Applied, host: &Host) -> anyhow::Result<()> {
     let mut unfinished = applied.unfinished(&go.planned.plan);
     unfinished.extend(go.skipped.iter().cloned());
+    let narrowed = go.planned.plan.plan().basis.narrowed.as_ref();
+    unfinished.extend(narrowed.into_iter().flat_map(|narrowed| narrowed.unfinished.iter().cloned()));
     let as_of = go.planned.plan.plan().basis.as_of;
     history::forget_old(go.session.store.as_ref(), host.clock.now()).await?;
     Ok(baseline::record(go.session.store.as_ref(), &go.session.sources, as_of, unfinished).await?)
@@ -91,15 +94,16 @@ async fn fresh(options: &ApplyOptions, global: &Global, host: &Host, screen: &Sc
         codes.add_if(session.has_errors, Code::Error);
         Ok(Ready::Stop(codes))
     };
+    let selection = options.selectors.selection(&session.desired, global, host)?;
     let seen = session.leases().await?;
     let observed = session.observe(host, screen).await?;
-    let planned = plan::make(&session, observed, seen, options.as_of).await?;
+    let planned = plan::make(&session, observed, seen, options.as_of, &selection).await?;
     let planned = match part_of(planned, options.role, &session) {
         Ok(planned) => planned,
         Err(violations) => anyhow::bail!("this role's part of the plan may not stand alone:\n{violations}"),
     };
     let plan = planned.plan.plan();
-    plan::tell(plan, screen);
+    plan::tell(plan, &Views::default(), screen);
     plan::tell_left_out(planned.left_out.as_ref(), screen);
     if let Some(because) = not_to_be_applied(plan) {
         screen.error(&anyhow::anyhow!("{because}"));
@@ -138,6 +142,12 @@ async fn from_file(
             return stop(Code::Error, format!("{}: {error}", path.display()));
         }
     };
+    if let Some(approved) = &options.approved_digest
+        && !plan.digest().to_string().eq_ignore_ascii_case(approved.trim_start_matches("sha256:"))
+    {
+        let because = format!("another plan was approved: the digest of {} is {}", path.display(), plan.digest());
+        return stop(Code::Refused, because);
+    }
     if let Some(because) = not_to_be_applied(&plan) {
         return stop(Code::Refused, because);
     }
@@ -197,10 +207,9 @@ fn part_of(planned: Planned, role: Option<Role>, session: &Session) -> Result<Pl
 
 fn tell_skipped(skip: &Skipped, screen: &Screen) {
     let line = change_line(&skip.change);
-    if screen.is_json {
-        let outcome = json!({ "end": "stale", "because": skip.because });
-        screen.json("warn", "apply_errored", &line.subject, json!({ "change": skip.change, "outcome": outcome }));
-    } else {
+    let outcome = json!({ "end": "stale", "because": skip.because });
+    screen.json("warn", "apply_errored", &line.subject, json!({ "change": skip.change, "outcome": outcome }));
+    if !screen.is_json {
         screen.note(&format!("  {} {}  skipped: {}", line.symbol, line.subject, clean(&skip.because)));
     }
 }
@@ -285,10 +294,9 @@ pub(super) fn tell_applied(plan: &Plan, applied: &Applied, was_cut: bool, screen
     let all_done = !was_cut && applied.count(|end| *end == ChangeEnd::Saga(End::Done)) == plan.changes.len();
     let verdict = if all_done { "Apply complete!" } else { "Applied in part." };
     let text = format!("{verdict} Resources: {added} added, {changed} changed, {destroyed} destroyed.");
-    if screen.is_json {
-        let changes = json!({ "add": added, "change": changed, "remove": destroyed, "operation": "apply" });
-        screen.json("info", "change_summary", &text, json!({ "changes": changes }));
-    } else if was_cut || !plan.changes.is_empty() {
+    let changes = json!({ "add": added, "change": changed, "remove": destroyed, "operation": "apply" });
+    screen.json("info", "change_summary", &text, json!({ "changes": changes }));
+    if !screen.is_json && (was_cut || !plan.changes.is_empty()) {
         let painted = if all_done { screen.out_paint.green(&text) } else { screen.out_paint.yellow(&text) };
         screen.out(&format!("\n{painted}\n"));
     }

@@ -6,6 +6,7 @@ use crate::commands::plan::{self, Planned};
 use crate::exit::{Code, Codes};
 use crate::host::Host;
 use crate::screen::Screen;
+use crate::selectors::Views;
 use crate::session::{self, Session};
 use anyhow::{anyhow, ensure};
 use backstay_core::model::{Cluster, Desired};
@@ -45,7 +46,7 @@ pub(crate) async fn run(
     let plan = verify(plan, &session.desired, &observed).map_err(|violations| {
         anyhow!("the point broke an invariant, and was not made. This is a defect of Backstay:\n{violations}")
     })?;
-    plan::tell(plan.plan(), screen);
+    plan::tell(plan.plan(), &Views::default(), screen);
     let planned = Planned { plan, left_out: None, observed, seen };
     host.is_working.store(true, Ordering::SeqCst);
     let applied = apply::carry_out(&session, &session.desired, &planned, None, global, host, screen).await;

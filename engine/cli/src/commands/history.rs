@@ -126,11 +126,13 @@ async fn show_all(session: &Session, host: &Host, screen: &Screen) -> anyhow::Re
         }
     }
     let records = Records::read(session, host.clock.now()).await?;
-    if screen.is_json {
+    if screen.wants_json() {
         for summary in &summaries {
             screen.json("info", "run", &format!("{}: {}", summary.run, summary.state()), json!({ "run": summary }));
         }
         screen.json("info", "state", "the state store", json!({ "records": records }));
+    }
+    if screen.is_json {
         return Ok(Codes::none());
     }
     let mut text = String::new();
@@ -160,13 +162,14 @@ async fn show_one(id: &str, session: &Session, screen: &Screen) -> anyhow::Resul
     let Some(run) = history::load(session.store.as_ref(), id).await? else {
         anyhow::bail!("there is no run `{id}`; `backstay state show` lists all");
     };
-    if screen.is_json {
+    if screen.wants_json() {
         let summary = Summary::of(&run);
         screen.json("info", "run", &format!("{id}: {}", summary.state()), json!({ "run": summary }));
         for record in &run.reading.records {
             screen.json("info", "journal", &record.seq.to_string(), json!({ "record": record }));
         }
-    } else {
+    }
+    if !screen.is_json {
         screen.out(&run_text(&run));
     }
     Ok(Codes::none())

@@ -145,10 +145,10 @@ impl Hold {
             None => format!("{what} is held: nothing of it is marked or deleted until `backstay hold -release`."),
             Some(record) => format!("{what} was held already, {}.", told(record)),
         };
+        let fields = json!({ "cluster": cluster.uid, "name": cluster.name, "point": self.point,
+            "held": true, "new": stands.is_none(), "record": record, "tags_left": left });
+        screen.json("info", "hold", &message, fields);
         if screen.is_json {
-            let fields = json!({ "cluster": cluster.uid, "name": cluster.name, "point": self.point,
-                "held": true, "new": stands.is_none(), "record": record, "tags_left": left });
-            screen.json("info", "hold", &message, fields);
             return;
         }
         screen.out(&format!("{message}\n"));
@@ -211,11 +211,10 @@ impl Hold {
     }
 
     fn tell_released(&self, cluster: &Cluster, message: &str, stood: Option<&HoldRecord>, screen: &Screen) {
-        if screen.is_json {
-            let fields = json!({ "cluster": cluster.uid, "name": cluster.name, "point": self.point,
-                "held": false, "record": stood });
-            screen.json("info", "hold", message, fields);
-        } else {
+        let fields = json!({ "cluster": cluster.uid, "name": cluster.name, "point": self.point,
+            "held": false, "record": stood });
+        screen.json("info", "hold", message, fields);
+        if !screen.is_json {
             screen.out(&format!("{message}\n"));
         }
     }

@@ -121,15 +121,10 @@ async fn rows(session: &Session) -> Result<Vec<Row>, StoreError> {
 async fn list(session: &Session, host: &Host, screen: &Screen) -> anyhow::Result<Codes> {
     let rows = rows(session).await?;
     let now = host.clock.now();
+    for row in &rows {
+        screen.json("info", "lease", &format!("{}: {}", row.name, row.state(now)), json!({ "lease": row.json(now) }));
+    }
     if screen.is_json {
-        for row in &rows {
-            screen.json(
-                "info",
-                "lease",
-                &format!("{}: {}", row.name, row.state(now)),
-                json!({ "lease": row.json(now) }),
-            );
-        }
         return Ok(Codes::none());
     }
     if rows.is_empty() {
@@ -188,9 +183,8 @@ async fn break_one(options: &BreakOptions, session: &Session, host: &Host, scree
     }
     let broken = lease::break_lease(session.store.as_ref(), &row.cluster, &row.lying, host.clock.now()).await?;
     let text = format!("The lease of {} is broken; its epoch is {} now.", row.name, broken.epoch);
-    if screen.is_json {
-        screen.json("info", "lease_broken", &text, json!({ "lease": row.json(now), "epoch": broken.epoch }));
-    } else {
+    screen.json("info", "lease_broken", &text, json!({ "lease": row.json(now), "epoch": broken.epoch }));
+    if !screen.is_json {
         screen.out(&format!("{text}\n"));
     }
     Ok(Codes::none())

@@ -45,7 +45,7 @@ fn is_complete(observed: &Observed) -> bool {
 /// The largest file that is read whole: a plan or an inventory of the largest fleets stays below it.
 const LARGEST_FILE: u64 = 4 << 30;
 
-fn read_file(path: &Path) -> anyhow::Result<String> {
+pub(crate) fn read_file(path: &Path) -> anyhow::Result<String> {
     let told = |error: std::io::Error| anyhow::anyhow!("could not read {}: {error}", path.display());
     let size = std::fs::metadata(path).map_err(told)?.len();
     anyhow::ensure!(size <= LARGEST_FILE, "{} is larger than 4 GiB", path.display());

@@ -23,9 +23,10 @@ pub(crate) async fn run(
         write_file(&session.root.join(path), &format!("{}\n", canonical::to_string(&observed)))?;
         screen.note(&format!("The inventory is in {}; `plan -inventory` takes it.", path.display()));
     }
-    if screen.is_json {
+    if screen.wants_json() {
         screen.json("info", "inventory", "observed", serde_json::json!({ "inventory": observed }));
-    } else {
+    }
+    if !screen.is_json {
         screen.out(&tell(&observed));
     }
     let mut codes = Codes::none();

@@ -1,5 +1,6 @@
 //! `backstay show FILE`.
 
+use super::plan::{tell_machines, tell_people};
 use super::read_file;
 use crate::args::{Global, ShowOptions};
 use crate::exit::{Code, Codes};
@@ -7,7 +8,7 @@ use crate::host::Host;
 use crate::screen::Screen;
 use crate::session::directory;
 use backstay_core::plan::{Plan, UnreadablePlan};
-use backstay_report::{Report, plan_json, plan_text};
+use backstay_report::{Report, plan_json};
 
 pub(crate) fn run(options: &ShowOptions, global: &Global, host: &Host, screen: &Screen) -> anyhow::Result<Codes> {
     let text = read_file(&directory(global, host).join(&options.file))?;
@@ -22,11 +23,16 @@ pub(crate) fn run(options: &ShowOptions, global: &Global, host: &Host, screen: &
         }
     };
     let report = Report::of(&plan);
+    if global.json_into.is_some() {
+        tell_machines(&report, screen);
+    }
     if screen.is_json {
-        screen.out(&format!("{}\n", plan_json(&report)));
+        screen.out_whole(&format!("{}\n", plan_json(&report)));
     } else {
-        screen.out(&plan_text(&report, screen.view(false)));
-        screen.out(&format!("Digest {}, to be applied before {}.\n", plan.digest(), plan.basis.valid_until));
+        tell_people(&report, &options.views, screen);
+        if !options.views.md {
+            screen.out(&format!("Digest {}, to be applied before {}.\n", plan.digest(), plan.basis.valid_until));
+        }
     }
     Ok(Codes::none())
 }

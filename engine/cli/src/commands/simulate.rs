@@ -37,11 +37,12 @@ pub(crate) async fn run(
     };
     let baseline = session.baseline(&observed).await;
     let told = forecast(&session.desired, &observed, baseline.as_ref(), &assumptions)?;
-    if screen.is_json {
+    if screen.wants_json() {
         screen.json("info", "forecast", &forecast_line(&told), json!({ "forecast": told }));
-    } else if options.md {
-        screen.out(&forecast_md(&told));
-    } else {
+    }
+    if options.md {
+        screen.out_whole(&forecast_md(&told));
+    } else if !screen.is_json {
         screen.out(&forecast_text(&told, screen.out_paint));
     }
     let mut codes = Codes::none();

@@ -24,12 +24,11 @@ pub(crate) fn run(global: &Global, host: &Host, screen: &Screen) -> anyhow::Resu
     } else {
         format!("{} in {}.", plural(errors, "error"), plural(documents.sources.tree.len(), "file"))
     };
-    if screen.is_json {
-        let fields = json!({ "valid": is_valid, "error_count": errors, "clusters": clusters, "sites": sites });
-        screen.json(if is_valid { "info" } else { "error" }, "validated", &text, fields);
-    } else if is_valid {
+    let fields = json!({ "valid": is_valid, "error_count": errors, "clusters": clusters, "sites": sites });
+    screen.json(if is_valid { "info" } else { "error" }, "validated", &text, fields);
+    if is_valid && !screen.is_json {
         screen.out(&format!("{}\n", screen.out_paint.green(&text)));
-    } else {
+    } else if !screen.is_json {
         screen.err(&format!("{}\n", screen.err_paint.red(&text)));
     }
     let mut codes = Codes::none();

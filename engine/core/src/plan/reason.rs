@@ -28,6 +28,12 @@ impl Cause {
             Self::Drift => "drift",
         }
     }
+
+    /// Reads the word.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Due, Self::Config, Self::Drift].into_iter().find(|cause| cause.as_str() == text)
+    }
 }
 
 /// Why a change is planned.

@@ -3,7 +3,7 @@
 use super::cluster::Outcome;
 use super::places::{Kind, Place, Seen};
 use super::room::Room;
-use super::view::{self, Id, View, expected};
+use super::view::{self, Id, View, expected_part};
 use super::{World, places::Places};
 use crate::capabilities::{Copies, Iaas};
 use crate::model::{CopyPolicy, Desired, Retention};
@@ -137,7 +137,7 @@ fn copy_point(cluster: &crate::model::Cluster, copy: &CopyPolicy, source: Source
     let point = source.point;
     let part = |part: &crate::point::Part<'_>| PlannedCopy {
         name: part.name.clone(),
-        source: expected(part.snapshot.snapshot()),
+        source: expected_part(part),
         intent: Intent::of_copy(&cluster.uid, point.class, point.key, part.snapshot.id(), &copy.site),
     };
     CopyPoint {

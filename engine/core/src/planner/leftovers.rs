@@ -8,7 +8,7 @@ use super::places::{Kind, Place, Seen};
 use super::removals::Judged;
 use super::safety;
 use super::tombstones::{self, Mark, Ripeness};
-use super::view::{View, expected};
+use super::view::{View, expected, expected_part};
 use crate::observed::{Readiness, Snapshot};
 use crate::plan::{Action, MarkPoint, Reason, Repair, Retagged, TagPoint, WaitingFor};
 use crate::point::{PointState, RecoveryPoint};
@@ -194,7 +194,7 @@ fn remove(
         point: point.key,
         cut: point.cut,
         grace,
-        snapshots: point.parts.iter().map(|part| expected(part.snapshot.snapshot())).collect(),
+        snapshots: point.parts.iter().map(expected_part).collect(),
         is_double: point.state == PointState::Double,
     };
     let mark = tombstones::of(point, &cluster.uid, place.name, world);

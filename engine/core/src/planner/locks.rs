@@ -3,7 +3,7 @@
 use super::cluster::Outcome;
 use super::places::{Kind, Place, Seen};
 use super::tombstones::{self, Mark};
-use super::view::{self, Fates, View, expected};
+use super::view::{self, Fates, View, expected_part};
 use crate::model::LockPolicy;
 use crate::name::SnapshotId;
 use crate::plan::{Action, LockPoint, Reason};
@@ -59,7 +59,7 @@ fn at_place(
             cut: point.cut,
             mode: lock.mode,
             until: lock.period.after(point.cut),
-            snapshots: point.parts.iter().map(|part| expected(part.snapshot.snapshot())).collect(),
+            snapshots: point.parts.iter().map(expected_part).collect(),
         };
         let reason = Reason::LockMissing { period: lock.period };
         outcome.change_at(cluster, place.name, Action::Lock(lock_point), reason);

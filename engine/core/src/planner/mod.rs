@@ -25,8 +25,9 @@ mod waits;
 
 pub(crate) use blast::{due_limit, fleet_limit};
 pub use on_demand::{Refused, on_demand};
-pub use survey::{ClusterState, ClusterStatus, PointStatus, survey};
+pub use survey::{ClusterState, ClusterStatus, Gap, PointStatus, survey};
 
+use crate::instances::Instances;
 use crate::marks::Marks;
 use crate::model::{Cluster, Desired, Policy};
 use crate::name::{ClusterName, ClusterUid, DiskId, InstanceId, SiteName};
@@ -185,7 +186,7 @@ type Holdings<'a> = BTreeMap<&'a SiteName, Shelf<'a>>;
 /// A site that was read to its end, with its instances by id.
 struct Site<'a> {
     inventory: &'a SiteInventory,
-    instances: BTreeMap<&'a InstanceId, &'a Instance>,
+    instances: Instances<'a>,
     unmanaged: BTreeMap<&'a DiskId, Vec<&'a Unmanaged>>,
     /// How many snapshots there are that the inventory leaves out, since they are of another part of the fleet.
     elsewhere: usize,
@@ -194,7 +195,7 @@ struct Site<'a> {
 
 impl<'a> Site<'a> {
     fn instance(&self, id: &InstanceId) -> Option<&'a Instance> {
-        self.instances.get(id).copied()
+        self.instances.get(id)
     }
 
     /// What was made of a disk and claims to be ours, whichever cluster it names, and whether or not it is believed.
@@ -238,7 +239,7 @@ impl<'a> World<'a> {
         let nobodys = catalogues.iter().map(|(name, catalogue)| (*name, catalogue.strangers())).collect();
         let sites = observed.sites.iter().filter_map(|(name, listing)| {
             let inventory = listing.complete()?;
-            let instances = inventory.instances.iter().map(|instance| (&instance.id, instance)).collect();
+            let instances = Instances::of(&inventory.instances);
             let mut unmanaged: BTreeMap<_, Vec<_>> = BTreeMap::new();
             for snapshot in &inventory.unmanaged {
                 unmanaged.entry(&snapshot.disk).or_default().push(snapshot);

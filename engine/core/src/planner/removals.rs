@@ -6,7 +6,7 @@ use super::places::{Kind, Place, Seen};
 use super::retirement::Span;
 use super::safety;
 use super::tombstones::{self, FullMark, Mark, Ripeness};
-use super::view::{self, Fates, View, expected};
+use super::view::{self, Fates, View, expected_part};
 use crate::plan::{Action, Cause, MarkPoint, Reason, WaitingFor};
 use crate::point::{PointState, RecoveryPoint};
 use crate::retention::{self, Candidate};
@@ -205,6 +205,6 @@ impl<'a> Removals<'_, 'a> {
 }
 
 fn mark_point(point: &RecoveryPoint<'_>, grace: Duration) -> MarkPoint {
-    let snapshots = point.parts.iter().map(|part| expected(part.snapshot.snapshot())).collect();
+    let snapshots = point.parts.iter().map(expected_part).collect();
     MarkPoint { point: point.key, cut: point.cut, grace, snapshots, is_double: false }
 }

@@ -1,7 +1,7 @@
 //! Whether a point is marked for deletion, and whether its mark is ripe (INVARIANTS.md 3).
 
 use super::World;
-use crate::marks::{Marks, Record, Said, text_print};
+use crate::marks::{Marks, Record, text_print};
 use crate::name::{ClusterUid, SiteName};
 use crate::plan::Cause;
 use crate::point::RecoveryPoint;
@@ -44,9 +44,9 @@ pub(super) enum Ripeness {
 
 /// Reads a point's mark from records and tags together.
 pub(super) fn of(point: &RecoveryPoint<'_>, cluster: &ClusterUid, site: &SiteName, world: &World<'_>) -> Mark {
-    let (records, keyring) = (world.records(), &world.observed.keyring);
+    let records = world.records();
     let marks = world.marks.get(site).copied();
-    let has_record = |marks: &Marks| point.parts.iter().any(|part| marks.may_have(part.print));
+    let has_record = |marks: &Marks| point.parts.iter().any(|part| marks.may_have(part.row.print));
     if !point.is_tagged_marked && !marks.is_some_and(has_record) {
         return Mark::None;
     }
@@ -56,15 +56,14 @@ pub(super) fn of(point: &RecoveryPoint<'_>, cluster: &ClusterUid, site: &SiteNam
         FullMark { at: Timestamp::MIN, seen: Some(Timestamp::MIN), grace: Duration::ZERO, cause: Cause::Due };
     for part in &point.parts {
         let id = part.snapshot.id();
-        let read = || Said::read(records.tombstones.get(site)?.get(id)?, site, id, keyring);
-        let said = match marks.map_or(Record::None, |marks| marks.of(part.print, read)) {
+        let said = match marks.map_or(Record::None, |marks| marks.of(part.row.print, id)) {
             Record::Genuine(said) => said,
             Record::None | Record::Wrong => {
                 is_full = false;
                 continue;
             }
         };
-        if said.cluster != cluster || said.point != point.key || part.marked != Some(said.at) {
+        if said.cluster != cluster || said.point != point.key || part.row.marked() != Some(said.at) {
             is_full = false;
             continue;
         }

@@ -5,7 +5,7 @@ use super::retirement::Span;
 use super::{Subject, World, safety};
 use crate::observed::Snapshot;
 use crate::plan::ExpectedSnapshot;
-use crate::point::RecoveryPoint;
+use crate::point::{Part, RecoveryPoint};
 use crate::retention::{self, Candidate, CurrentSystem, KeepReason, KeepReasons, Verdict};
 use crate::tags::{PointClass, PointKey};
 use jiff::Timestamp;
@@ -224,6 +224,13 @@ fn distinct<'c, 'a: 'c>(candidates: impl IntoIterator<Item = &'c (&'c Place<'a>,
 pub(super) fn now<'a>(view: &View<'a>) -> Fates<'a> {
     let candidates: Vec<_> = view.places.known().map(|(place, seen)| (place, view.restorable(seen))).collect();
     Fates::of(view, &candidates)
+}
+
+/// The same of a point's part.
+pub(super) fn expected_part(part: &Part<'_>) -> ExpectedSnapshot {
+    let snapshot = part.snapshot.snapshot();
+    let generation = part.row.generation(snapshot);
+    ExpectedSnapshot { id: snapshot.id.clone(), disk: snapshot.disk.clone(), generation }
 }
 
 /// A snapshot that an action relies on, as it was seen.

@@ -96,12 +96,15 @@ pub enum Purpose {
     Snapshot,
     /// A tombstone record.
     Tombstone,
+    /// A recorded inventory with what was found out of its seals.
+    Inventory,
 }
 
 fn with_purpose(purpose: Purpose, message: &[u8]) -> Vec<u8> {
     let header: &[u8] = match purpose {
         Purpose::Snapshot => b"backstay snapshot seal 1\n",
         Purpose::Tombstone => b"backstay tombstone 1\n",
+        Purpose::Inventory => b"backstay inventory 1\n",
     };
     [header, message].concat()
 }
@@ -144,7 +147,7 @@ impl Place<'_> {
 /// The tags forget it when they change. What else a seal binds is told by `print`, so that a verdict is not believed of
 /// another snapshot that was given a copy of the tags. Whether the key is still trusted is asked each time.
 #[derive(Clone, Copy)]
-struct Verdict {
+pub(crate) struct Verdict {
     print: u64,
 }
 
@@ -152,14 +155,14 @@ impl Verdict {
     const GENUINE: u64 = 1;
     const FORGED: u64 = 2;
 
-    fn of(place: &Place<'_>, snapshot: &Snapshot) -> Self {
+    pub(crate) fn of(place: &Place<'_>, snapshot: &Snapshot) -> Self {
         let facts = place.facts_of(snapshot).into_iter();
         // The two lowest bits are the verdict's.
         Self { print: facts.fold(Fingerprint::new(), Fingerprint::text).get() & !3 }
     }
 
     /// Whether the seal is genuine, if it was checked before.
-    fn recall(self, tags: &Tags) -> Option<bool> {
+    pub(crate) fn recall(self, tags: &Tags) -> Option<bool> {
         let known = tags.verdict();
         match (known & !3 == self.print, known & 3) {
             (true, Self::GENUINE) => Some(true),
@@ -168,7 +171,7 @@ impl Verdict {
         }
     }
 
-    fn remember(self, tags: &Tags, is_genuine: bool) {
+    pub(crate) fn remember(self, tags: &Tags, is_genuine: bool) {
         tags.remember(self.print | if is_genuine { Self::GENUINE } else { Self::FORGED });
     }
 }
@@ -205,6 +208,13 @@ fn seal_of(key: [u8; KeyId::BYTES], signature: [u8; 64]) -> SealBytes {
     seal[..KeyId::BYTES].copy_from_slice(&key);
     seal[KeyId::BYTES..].copy_from_slice(&signature);
     seal
+}
+
+/// The id that a text names, whether or not there is such a key.
+impl From<&str> for KeyId {
+    fn from(text: &str) -> Self {
+        Self(text.into())
+    }
 }
 
 impl fmt::Display for KeyId {

@@ -2,6 +2,7 @@
 
 use super::Violation;
 use super::world::{Context, Place};
+use crate::marks::text_print;
 use crate::observed::Listing;
 use crate::plan::MarkPoint;
 use jiff::Timestamp;
@@ -20,11 +21,12 @@ pub(super) fn is_held(context: &Context<'_>, place: &Place<'_>, mark: &MarkPoint
 pub(super) fn check(context: &Context<'_>, place: &Place<'_>, mark: &MarkPoint, violations: &mut Vec<Violation>) {
     let Listing::Complete(records) = &context.facts.observed.records else { return };
     let held = is_held(context, place, mark);
+    let recorded = records.tombstones.marks_at(place.site, &context.facts.observed.keyring);
     for expected in &mark.snapshots {
         let mut fail = |what: &str| {
             violations.push(context.violation(3, format!("snapshot {}: {what}", expected.id)));
         };
-        let Some(tombstone) = records.tombstones.get(place.site).and_then(|at_site| at_site.get(&expected.id)) else {
+        let Some(tombstone) = recorded.and_then(|recorded| recorded.record(&expected.id)) else {
             fail("it has no tombstone");
             continue;
         };
@@ -44,12 +46,12 @@ pub(super) fn check(context: &Context<'_>, place: &Place<'_>, mark: &MarkPoint, 
         if seen.marked() != Some(said.at) {
             fail("its tag does not agree with its tombstone");
         }
-        let Some(sighted) = records.sightings.get(&tombstone.digest()) else {
+        let Some(sighted) = records.sightings.of(text_print(tombstone.digest().as_str())) else {
             fail("the sweeper has not seen its tombstone");
             continue;
         };
         for grace in [said.grace, context.retention(place).grace] {
-            let over = said.at.max(*sighted).checked_add(grace.signed()).unwrap_or(Timestamp::MAX);
+            let over = said.at.max(sighted).checked_add(grace.signed()).unwrap_or(Timestamp::MAX);
             if context.facts.as_of < over {
                 fail("its grace is not over");
             }

@@ -4,7 +4,7 @@
 
 use crate::lsn::WalRange;
 use crate::name::{SnapshotId, SystemId};
-use crate::observed::{SiteInventory, Snapshot};
+use crate::observed::{Generation, SiteInventory, Snapshot};
 use crate::plan::{CopyPoint, CreatePoint};
 use crate::seal::{Keyring, OwnedSnapshot, Place as SealPlace};
 use crate::snapshots::{self, Progress, Row};
@@ -29,6 +29,11 @@ impl<'a> Seen<'a> {
         self.row.print == print && self.snapshot.id == *id
     }
 
+    /// What a plan that relies on it must have seen.
+    pub(super) fn generation(&self) -> Generation {
+        self.row.generation(self.snapshot)
+    }
+
     pub(super) fn is_held(&self) -> bool {
         self.row.is_held
     }
@@ -51,7 +56,7 @@ impl<'a> Seen<'a> {
 
     /// When its tag says that it was marked.
     pub(super) fn marked(&self) -> Option<Timestamp> {
-        self.row.marked
+        self.row.marked()
     }
 
     /// Whether the provider is not done with it.

@@ -344,7 +344,8 @@ pub(super) fn check_target(
         violations.push(context.violation(6, format!("snapshot {id} is not one of this cluster's")));
         return;
     };
-    if snapshot.disk != expected.disk || snapshot.generation() != expected.generation {
+    let generation = found.map_or_else(|| snapshot.generation(), |(_, seen)| seen.generation());
+    if snapshot.disk != expected.disk || generation != expected.generation {
         violations.push(context.violation(10, format!("snapshot {id} is not as the plan saw it")));
     }
     // What is of no attempt is not ours, whatever seals it.

@@ -5,6 +5,7 @@ use super::points::{Attempt, Rank, Seen, State, Whole};
 use super::reference::{self, Kept};
 use super::slots::Slots;
 use crate::capabilities::{Copies, Iaas, Rules};
+use crate::instances::Instances;
 use crate::model::{Cluster, CopyPolicy, Desired, NodeRole, Policy, Retention};
 use crate::name::{ClusterUid, DiskId, InstanceId, PolicyName, SiteName, SnapshotId, SystemId};
 use crate::observed::{DatabaseState, Instance, Listing, Observed, SiteInventory, Snapshot};
@@ -13,7 +14,7 @@ use crate::snapshots::{Reading, Said, index, print_of};
 use crate::tags::{PointClass, PointKey};
 use crate::time::Duration;
 use jiff::Timestamp;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
 /// In which a schedule's longest gap is measured.
@@ -30,7 +31,7 @@ pub(super) struct Facts<'a> {
     readings: BTreeMap<&'a SiteName, &'a Reading>,
     /// The snapshots whose tags the plan changes: their tags may claim anything.
     retagged: BTreeMap<(&'a SiteName, &'a SnapshotId), &'a Snapshot>,
-    instances: BTreeMap<&'a SiteName, HashMap<&'a InstanceId, &'a Instance>>,
+    instances: BTreeMap<&'a SiteName, Instances<'a>>,
     /// When others made what they made of each disk.
     unmanaged: BTreeMap<&'a SiteName, BTreeMap<&'a DiskId, Vec<Timestamp>>>,
     slots: BTreeMap<&'a PolicyName, [OnceLock<Slots<'a>>; 3]>,
@@ -53,7 +54,7 @@ impl<'a> Facts<'a> {
         for (site, listing) in &observed.sites {
             let Listing::Complete(inventory) = listing else { continue };
             readings.insert(site, Reading::of(inventory, &observed.keyring));
-            instances.insert(site, inventory.instances.iter().map(|instance| (&instance.id, instance)).collect());
+            instances.insert(site, Instances::of(&inventory.instances));
             for other in &inventory.unmanaged {
                 unmanaged.entry(site).or_default().entry(&other.disk).or_default().push(other.created);
             }
@@ -89,7 +90,7 @@ impl<'a> Facts<'a> {
     }
 
     pub(super) fn instance(&self, site: &SiteName, id: &InstanceId) -> Option<&'a Instance> {
-        self.instances.get(site)?.get(id).copied()
+        self.instances.get(site)?.get(id)
     }
 
     /// The rules of a declared site.

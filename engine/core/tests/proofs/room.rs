@@ -140,6 +140,18 @@ fn a_plan_asks_for_no_more_calls_than_its_hour_gives() {
 }
 
 #[test]
+fn the_second_opinion_adds_up_what_a_site_would_have() {
+    let mut lab = two();
+    others(&mut lab, &site(), 99_990);
+    let plan = lab.verified();
+    assert_eq!(plan.changes.iter().filter(|change| matches!(change.action, Action::Create(_))).count(), 2);
+    // Four are there, two are made: one too many by the time it is checked again.
+    others(&mut lab, &site(), 99_995);
+    let refused = lab.verify(plan).unwrap_err().to_string();
+    assert!(refused.contains("the site would have 100001 snapshots, and takes fewer"), "{refused}");
+}
+
+#[test]
 fn a_plan_of_ten_thousand_points_fits_where_the_cloud_allows_it() {
     let within = |iaas: Iaas, class| iaas.rules().budgets_of(class).map(|b| b.allowance.within(VALID_FOR)).min();
     assert_eq!(within(Iaas::Aws, CallClass::Create), Some(18_100));

@@ -179,7 +179,12 @@ async fn run_saga(
 ) -> Result<End, StoreError> {
     let Run { context, journal, .. } = run;
     while let Some(effect) = next {
-        let must_end = match held.check().await {
+        let is_final = matches!(effect, saga::Effect::Delete { .. } | saga::Effect::RemoveFiles);
+        let checked = match held.check().await {
+            Ok(()) if is_final => held.confirm().await,
+            checked => checked,
+        };
+        let must_end = match checked {
             Ok(()) if context.cancelled.load(Ordering::SeqCst) => Some("the run was cancelled".to_owned()),
             Ok(()) => None,
             Err(lost) => Some(lost.to_string()),

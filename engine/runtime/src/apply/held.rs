@@ -24,6 +24,11 @@ impl<'a> Held<'a> {
         self.epoch
     }
 
+    /// Reads the lease again: before what cannot be undone.
+    pub(crate) async fn confirm(&self) -> Result<(), StoreError> {
+        self.lease.lock().await.confirm(self.store).await
+    }
+
     pub(crate) async fn release(self) -> Result<(), StoreError> {
         self.lease.into_inner().release(self.store).await
     }

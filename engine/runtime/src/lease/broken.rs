@@ -2,6 +2,7 @@
 
 use super::{LeaseRecord, encode, key_of};
 use crate::seams::{StateStore, StoreError};
+use crate::state::read_all;
 use backstay_core::name::ClusterUid;
 use jiff::Timestamp;
 
@@ -22,14 +23,12 @@ impl Lying {
 
 /// All leases that anybody ever held, by cluster.
 pub async fn list(store: &dyn StateStore) -> Result<Vec<(ClusterUid, Lying)>, StoreError> {
-    let mut all = Vec::new();
-    for key in store.list("leases/").await? {
-        let Some(Ok(cluster)) = key.strip_prefix("leases/").map(ClusterUid::new) else { continue };
-        if let Some(value) = store.get(&key).await? {
-            all.push((cluster, Lying::of(&value)));
-        }
-    }
-    Ok(all)
+    let all = read_all(store, store.list("leases/").await?).await?;
+    let of_cluster = |(key, value): (String, Vec<u8>)| {
+        let cluster = ClusterUid::new(key.strip_prefix("leases/")?).ok()?;
+        Some((cluster, Lying::of(&value)))
+    };
+    Ok(all.into_iter().filter_map(of_cluster).collect())
 }
 
 /// A lease that was broken: what lay there, and the epoch that nobody holds now.
@@ -57,8 +56,8 @@ pub enum BreakRefused {
 
 /// Takes a lease away from whoever holds it, if it is still what `seen` shows.
 ///
-/// The epoch rises, so that its holder finds it lost when it renews it. Until then that run may go on sending calls, if it still
-/// lives: whoever breaks a lease knows that it does not. A record that cannot be read is replaced by one whose epoch is the time in
+/// The epoch rises, so that its holder finds it lost before its next delete, and before anything else when it renews it. Until
+/// then that run may go on making, tagging and marking, if it still lives: whoever breaks a lease should know that it does not. A record that cannot be read is replaced by one whose epoch is the time in
 /// seconds: more than any number of holders, so that epochs never fall.
 pub async fn break_lease(
     store: &dyn StateStore,

@@ -76,6 +76,45 @@ fn a_tombstone_that_was_revoked_since_the_plan_deletes_nothing() {
     assert!(deletes(&engine) <= others * 2, "nothing of that point was deleted");
 }
 
+/// 19: its holder may not have asked for minutes; what cannot be undone asks at once.
+#[test]
+fn a_lease_that_was_broken_lets_nothing_be_deleted_any_more() {
+    let engine = aged();
+    let plan = engine.plan(at(LATE));
+    let (index, change) = find(&plan, is_delete);
+    let lease = engine.state().join(format!("leases/{}", change.cluster));
+    let delete_of = format!(".{}.", change.cluster);
+    let store = engine.watched().beside(move |verb, key| {
+        if verb == "create" && key.starts_with("deletes/") && key.contains(&delete_of) {
+            let broken = std::fs::read_to_string(&lease).unwrap().replace("\"run-1\"", "null");
+            assert!(broken.contains("\"holder\":null"), "{broken}");
+            std::fs::write(&lease, broken).unwrap();
+        }
+    });
+    let applied = engine.apply(&plan, &store, "run-1").unwrap();
+    let ended = &applied.ended[&index];
+    let is_lost = |because: &str| because.ends_with("somebody broke or took it");
+    assert!(matches!(ended, ChangeEnd::Saga(End::Failed { because }) if is_lost(because)), "{ended:?}");
+    let Action::Delete(mark) = &change.action else { panic!("not a delete") };
+    let log = engine.log.lock().unwrap();
+    let is_of_mark = |id: &str| mark.snapshots.iter().any(|target| id.contains(target.id.as_str()));
+    assert!(!log.iter().any(|(what, call, id)| what == "site" && call == "delete" && is_of_mark(id)), "{log:?}");
+}
+
+/// 10: a run that waited, or stood still, for longer than its plan is valid begins nothing more.
+#[test]
+fn by_a_plan_that_expired_nothing_is_begun() {
+    let engine = aged();
+    let plan = engine.plan(at(LATE));
+    engine.clock.advance(3_601);
+    let applied = engine.apply(&plan, &engine.watched(), "run-1").unwrap();
+    assert!(!applied.ended.is_empty());
+    for index in applied.ended.keys() {
+        assert!(stale(&applied, *index).starts_with("the plan expired at "), "{applied:?}");
+    }
+    assert!(!engine.log.lock().unwrap().iter().any(|(what, ..)| what == "site"));
+}
+
 #[test]
 fn disks_that_moved_since_the_plan_are_not_cut() {
     let engine = Engine::new();

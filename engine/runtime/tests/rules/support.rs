@@ -58,7 +58,11 @@ pub(crate) struct Watched {
     fails: fn(usize, usize) -> bool,
     at: usize,
     writes: Log,
+    /// What happens beside a call, by its verb and its key.
+    beside: Option<Beside>,
 }
+
+type Beside = Box<dyn Fn(&str, &str) + Send + Sync>;
 
 /// What was done, in its order: the verb, the key, the value.
 pub(crate) type Log = Arc<Mutex<Vec<(String, String, String)>>>;
@@ -73,8 +77,20 @@ impl Watched {
         Self { writes: writes.clone(), ..self }
     }
 
+    /// Something else happens just before each call.
+    pub(crate) fn beside(self, happens: impl Fn(&str, &str) + Send + Sync + 'static) -> Self {
+        Self { beside: Some(Box::new(happens)), ..self }
+    }
+
     pub(crate) fn failing(root: &Path, at: usize, fails: fn(usize, usize) -> bool) -> Self {
-        Self { inner: FileStore::new(root), calls: AtomicUsize::new(0), fails, at, writes: Arc::default() }
+        Self {
+            inner: FileStore::new(root),
+            calls: AtomicUsize::new(0),
+            fails,
+            at,
+            writes: Arc::default(),
+            beside: None,
+        }
     }
 
     pub(crate) fn calls(&self) -> usize {
@@ -82,6 +98,9 @@ impl Watched {
     }
 
     fn count(&self, verb: &str, key: &str, value: &[u8]) -> Result<(), StoreError> {
+        if let Some(beside) = &self.beside {
+            beside(verb, key);
+        }
         let number = self.calls.fetch_add(1, Ordering::SeqCst) + 1;
         if (self.fails)(number, self.at) {
             self.writes.lock().unwrap().push(("failed".to_owned(), key.to_owned(), String::new()));

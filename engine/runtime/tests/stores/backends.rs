@@ -1,9 +1,9 @@
 //! The backends that may hold leases.
 
 use backstay_runtime::file_store::FileStore;
+use backstay_runtime::memory_store::MemoryStore;
 use backstay_runtime::seams::StateStore;
 use backstay_test_support::buckets::{Bucket, Emulator};
-use backstay_test_support::memory_store::MemoryStore;
 use backstay_test_support::store_contract::Open;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -25,9 +25,9 @@ impl Backend {
     }
 
     pub(crate) fn memory() -> Self {
-        let places: Mutex<BTreeMap<String, MemoryStore>> = Mutex::default();
+        let places: Mutex<BTreeMap<String, Arc<MemoryStore>>> = Mutex::default();
         let open = move |place: &str| -> Arc<dyn StateStore> {
-            Arc::new(places.lock().unwrap().entry(place.to_owned()).or_default().clone())
+            places.lock().unwrap().entry(place.to_owned()).or_default().clone()
         };
         Self { open: Box::new(open), bucket: None, _directory: None }
     }
