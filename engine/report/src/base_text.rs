@@ -113,14 +113,18 @@ pub fn base_text(caused: &Caused<'_>, base: &str, paint: Paint) -> String {
     if caused.mended > 0 {
         let _ = writeln!(out, "{} with it.\n", ends(caused.mended));
     }
-    let parts = [(caused.appears.len(), "appear"), (caused.differs.len(), "differ"), (caused.vanishes.len(), "vanish")];
-    let told: Vec<String> =
-        parts.iter().filter(|(number, _)| *number > 0).map(|(n, verb)| format!("{} {verb}", count(*n))).collect();
-    let same = format!("{} with and without it", plural(caused.same, "change"));
-    let _ = match told.is_empty() {
-        true => writeln!(out, "{same}."),
-        false => writeln!(out, "{}; {same}.", told.join(", ")),
-    };
+    let parts = [
+        (caused.appears.len(), "appears", "appear"),
+        (caused.differs.len(), "differs", "differ"),
+        (caused.vanishes.len(), "vanishes", "vanish"),
+    ];
+    let effects = parts.iter().filter(|(number, ..)| *number > 0);
+    let mut told: Vec<String> =
+        effects.map(|(n, one, many)| format!("{} {}", count(*n), if *n == 1 { one } else { many })).collect();
+    if caused.same > 0 || told.is_empty() {
+        told.push(format!("{} with and without it", plural(caused.same, "change")));
+    }
+    let _ = writeln!(out, "{}.", told.join(", "));
     let _ = writeln!(out, "{}", paint.bold(&caused.summary()));
     out
 }

@@ -124,6 +124,7 @@ impl Holder {
 
     /// What to do about a name that stands for nothing.
     fn hint(&self, named: &str) -> String {
+        let head = || std::iter::once("HEAD".to_owned());
         let names = || self.repository.references().ok().into_iter().flatten().flatten().take(MOST_NAMES);
         let shorthand = |reference: git2::Reference<'_>| reference.shorthand().ok().map(str::to_owned);
         let of_remote =
@@ -132,8 +133,9 @@ impl Holder {
             return format!("did you mean `{remote}`?");
         }
         let distance = |name: &str| strsim::damerau_levenshtein(name, named);
-        let nearest = names().filter_map(shorthand).min_by_key(|name| distance(name));
-        if let Some(name) = nearest.filter(|name| distance(name) <= 1 + named.chars().count() / 5) {
+        let nearest = head().chain(names().filter_map(shorthand)).min_by_key(|name| distance(name));
+        let is_plain = !named.contains(['~', '^', '@']);
+        if let Some(name) = nearest.filter(|name| is_plain && distance(name) <= 1 + named.chars().count() / 5) {
             return format!("did you mean `{name}`?");
         }
         let is_id = named.len() >= 7 && named.bytes().all(|byte| byte.is_ascii_hexdigit());

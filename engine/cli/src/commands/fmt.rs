@@ -27,8 +27,19 @@ pub(crate) fn run(options: &FmtOptions, global: &Global, host: &Host, screen: &S
         run.standard_input()?;
     } else {
         let root = directory(global, host);
-        for file in files::of(&options.files, options.recursive, &root)? {
-            run.file(&root, &file);
+        let files: Vec<String> = files::of(&options.files, options.recursive, &root)?.into_iter().collect();
+        // As many at once as there are processors; what is told and written keeps its order.
+        let at_once = std::thread::available_parallelism().map_or(1, usize::from);
+        for files in files.chunks(at_once) {
+            let read = std::thread::scope(|scope| {
+                let started: Vec<_> = files.iter().map(|file| scope.spawn(|| Read::of(&root, file))).collect();
+                started.into_iter().map(std::thread::ScopedJoinHandle::join).collect::<Vec<_>>()
+            });
+            for (file, read) in files.iter().zip(read) {
+                let fallen =
+                    |_| Read::not(file, Mistake::Unreadable, "the formatter fell over this file; it stays as it is");
+                run.file(&root, read.unwrap_or_else(fallen));
+            }
         }
     }
     let (unformatted, unwritten) = (run.unformatted, run.unwritten);
@@ -53,7 +64,7 @@ struct Run<'a> {
 impl Run<'_> {
     fn standard_input(&mut self) -> anyhow::Result<()> {
         let bytes = self.screen.read_input()?;
-        let Some((before, after)) = self.format(STANDARD_INPUT, &bytes) else { return Ok(()) };
+        let Some((before, after)) = self.judged(Read::of_bytes(STANDARD_INPUT, bytes)) else { return Ok(()) };
         self.unformatted += usize::from(before != after);
         if self.screen.is_json {
             self.told(STANDARD_INPUT, &before, &after, &json!({ "text": after }));
@@ -66,19 +77,15 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn file(&mut self, root: &Path, name: &str) {
-        let path = root.join(name);
-        let bytes = match files::read(&path, LARGEST) {
-            Ok(bytes) => bytes,
-            Err(because) => return self.refuse(name, Mistake::Unreadable, &format!("this file cannot be read: {because}")),
-        };
-        let Some((before, after)) = self.format(name, &bytes) else { return };
+    fn file(&mut self, root: &Path, read: Read<'_>) {
+        let name = read.name;
+        let Some((before, after)) = self.judged(read) else { return };
         if before == after {
             return;
         }
         self.unformatted += 1;
         if !self.options.check
-            && let Err(because) = files::replace(&path, &bytes, after.as_bytes())
+            && let Err(because) = files::replace(&root.join(name), before.as_bytes(), after.as_bytes())
         {
             self.unwritten += 1;
             return self.screen.error(&anyhow::anyhow!("{} cannot be written: {because}", clean(name)));
@@ -108,18 +115,16 @@ impl Run<'_> {
     }
 
     /// A text before and after; `None` when it stays as it is, which has been noted.
-    fn format(&mut self, name: &str, bytes: &[u8]) -> Option<(String, String)> {
-        let Ok(text) = std::str::from_utf8(bytes) else {
-            self.refuse(name, Mistake::Encoding, "this file is not UTF-8");
-            return None;
-        };
-        match format(text) {
-            Ok(formatted) => return Some((text.to_owned(), formatted)),
-            Err(Fault::Unreadable(unreadable)) => self.wrong.push(syntax(name, text, &unreadable)),
-            Err(fault @ Fault::WouldChange(_)) => self.screen.note(&clean(&format!(
+    fn judged(&mut self, read: Read<'_>) -> Option<(String, String)> {
+        let Read { name, text } = read;
+        match text {
+            Ok((before, Ok(after))) => return Some((before, after)),
+            Ok((before, Err(Fault::Unreadable(unreadable)))) => self.wrong.push(syntax(name, &before, &unreadable)),
+            Ok((_, Err(fault @ Fault::WouldChange(_)))) => self.screen.note(&clean(&format!(
                 "warning: {name} is left as it is, and is read as before: {fault}; format it by hand"
             ))),
-            Err(Fault::NoThread(because)) => self.refuse(name, Mistake::Unreadable, &because),
+            Ok((_, Err(Fault::NoThread(because)))) => self.refuse(name, Mistake::Unreadable, &because),
+            Err(diagnostic) => self.wrong.push(*diagnostic),
         }
         None
     }
@@ -141,6 +146,35 @@ impl Run<'_> {
 
     fn refuse(&mut self, name: &str, code: Mistake, message: &str) {
         self.wrong.push(Diagnostic::error(code, message).at(Place::file(name)));
+    }
+}
+
+/// A text and what it is when it is formatted, or why there is none.
+struct Read<'f> {
+    name: &'f str,
+    text: Result<(String, Result<String, Fault>), Box<Diagnostic>>,
+}
+
+impl<'f> Read<'f> {
+    fn of(root: &Path, name: &'f str) -> Self {
+        match files::read(&root.join(name), LARGEST) {
+            Ok(bytes) => Self::of_bytes(name, bytes),
+            Err(because) => Self::not(name, Mistake::Unreadable, &format!("this file cannot be read: {because}")),
+        }
+    }
+
+    fn of_bytes(name: &'f str, bytes: Vec<u8>) -> Self {
+        match String::from_utf8(bytes) {
+            Ok(before) => {
+                let after = format(&before);
+                Self { name, text: Ok((before, after)) }
+            }
+            Err(_) => Self::not(name, Mistake::Encoding, "this file is not UTF-8"),
+        }
+    }
+
+    fn not(name: &'f str, code: Mistake, message: &str) -> Self {
+        Self { name, text: Err(Box::new(Diagnostic::error(code, message).at(Place::file(name)))) }
     }
 }
 

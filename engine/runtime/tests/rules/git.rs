@@ -117,6 +117,7 @@ fn a_name_that_stands_for_nothing_is_told_with_what_was_meant() {
     let told = |named: &str| refused(at, named).to_string();
     assert_eq!(told("mian"), "there is no commit `mian` in this repository\nhint: did you mean `main`?");
     assert_eq!(told("relaese-1"), "there is no commit `relaese-1` in this repository\nhint: did you mean `release-1`?");
+    assert!(told("HAED").ends_with("did you mean `HEAD`?"), "{}", told("HAED"));
     assert!(
         told("nothing-like-it").contains("`git fetch` brings what others have pushed"),
         "{}",
