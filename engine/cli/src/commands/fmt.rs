@@ -62,7 +62,7 @@ impl Run<'_> {
         let bytes = self.screen.read_input()?;
         let Some((before, after)) = self.judged(Read::of_bytes(STANDARD_INPUT, bytes)) else { return Ok(()) };
         self.unformatted += usize::from(before != after);
-        if self.screen.is_json {
+        if self.screen.wants_json() {
             self.told(STANDARD_INPUT, &before, &after, &json!({ "text": after }));
         }
         if self.options.diff {
@@ -85,7 +85,7 @@ impl Run<'_> {
         {
             return self.refuse(name, "unwritable", &format!("this file cannot be written: {because}"));
         }
-        if self.screen.is_json {
+        if self.screen.wants_json() {
             self.told(name, &before, &after, &json!({}));
         }
         if !self.screen.is_json {
