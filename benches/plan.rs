@@ -61,6 +61,7 @@ fn main() {
     let number = |word: &str| word.parse::<usize>().unwrap();
     match words.as_slice() {
         ["--prepare", clusters, points, file] => prepare(number(clusters), number(points), file),
+        ["--fleet", clusters, points, directory] => fleet(number(clusters), number(points), directory),
         ["--row", clusters, points, file] => println!("{}", row(number(clusters), number(points), file, RUNS)),
         ["--row", clusters, points, file, runs] => {
             println!("{}", row(number(clusters), number(points), file, number(runs)));
@@ -118,6 +119,19 @@ fn prepare(clusters: usize, points: usize, file: &str) {
     let first = planner::plan_with(&Threads, &desired, &observed, Some(&desired), as_of());
     mark(&mut observed, &first, as_of());
     std::fs::write(file, inventory::write(&Threads, &observed, Some(&seal_key()))).unwrap();
+}
+
+/// The same with its documents and its seal key, as a fleet's directory: `benches/inventory` plans over it.
+fn fleet(clusters: usize, points: usize, directory: &str) {
+    let root = std::path::Path::new(directory);
+    let mut files = documents(clusters);
+    files.insert(".backstay/seal.key".to_owned(), seal_key().to_file_content());
+    for (name, content) in files {
+        let file = root.join(name);
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(file, content).unwrap();
+    }
+    prepare(clusters, points, root.join("observed.inventory").to_str().unwrap());
 }
 
 /// Each step alone, so that what is measured has the memory of its input, and no holes that were left when that was made up.

@@ -71,7 +71,7 @@ fn version_is_told_in_every_way_that_hands_know() {
 }
 
 /// Every verb, in the order of the help.
-const VERBS: [&str; 16] = [
+const VERBS: [&str; 17] = [
     "init",
     "validate",
     "fmt",
@@ -87,6 +87,7 @@ const VERBS: [&str; 16] = [
     "state",
     "lease",
     "completion",
+    "explain",
     "version",
 ];
 

@@ -18,5 +18,8 @@ mod paused;
 mod place;
 mod plans;
 mod process;
+mod schemas;
+mod selectors;
 mod simulate;
 mod terminal;
+mod views;

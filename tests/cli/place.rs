@@ -102,7 +102,7 @@ impl Place {
         let mut command = Command::new(env!("CARGO_BIN_EXE_backstay"));
         command.args(arguments).current_dir(self.directory.path()).stdin(Stdio::null());
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        for name in ["COLUMNS", "NO_COLOR", "TERM"] {
+        for name in ["CI", "COLUMNS", "NO_COLOR", "TERM"] {
             command.env_remove(name);
         }
         command

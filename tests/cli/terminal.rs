@@ -28,7 +28,7 @@ fn on_a_terminal(place: &Place, arguments: &str, typed: &str) -> (String, i32) {
     let command = format!("stty cols 80 rows 24; exec {} {arguments}", env!("CARGO_BIN_EXE_backstay"));
     let mut script = Command::new("script");
     script.args(["-qec", &command, "/dev/null"]).current_dir(place.directory.path()).env("TERM", "xterm-256color");
-    script.env_remove("NO_COLOR");
+    script.env_remove("NO_COLOR").env_remove("CI");
     let mut child = script.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("util-linux gives a terminal");
     let (mut keyboard, mut screen) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
     let (mut shown, mut byte, mut typed) = (Vec::new(), [0], Some(typed));

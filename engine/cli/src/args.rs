@@ -96,13 +96,22 @@ pub(crate) enum Command {
     /// Write the manual pages
     #[command(hide = true)]
     Man(ManOptions),
+    /// What the code of a diagnostic means, with an example that is wrong and one that is right
+    Explain(ExplainOptions),
     /// The version, and the providers that this build has
     Version,
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct ExplainOptions {
+    /// The code, as it stands between the brackets of `error[CODE]`; without it, all codes
+    #[arg(value_name = "CODE")]
+    pub(crate) code: Option<String>,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct ObserveOptions {
-    /// Write the inventory to a file, for `plan -inventory`
+    /// Write the inventory to a file, for `plan -inventory`; one that is named .json is JSON
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
 }

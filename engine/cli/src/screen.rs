@@ -5,7 +5,7 @@ use crate::environment::is_set;
 use crate::exit::Codes;
 use crate::host::{Host, Io};
 use crate::session::directory;
-use backstay_core::diagnostic::{Diagnostics, Severity};
+use backstay_core::diagnostic::{Diagnostics, Part, Severity};
 use backstay_report::{Paint, View, fold};
 use backstay_runtime::seams::Clock;
 use serde_json::{Value, json};
@@ -206,7 +206,17 @@ impl Screen {
             }
         }
         if !self.is_json {
-            self.err(&diagnostics.render());
+            self.err(&diagnostics.draw(&|part, text| self.paint(part, text)));
+        }
+    }
+
+    fn paint(&self, part: Part, text: &str) -> String {
+        let paint = self.err_paint;
+        match part {
+            Part::Error => paint.red(text),
+            Part::Warning => paint.yellow(text),
+            Part::Message | Part::Hint => paint.bold(text),
+            Part::Gutter | Part::Related | Part::Note => paint.cyan(text),
         }
     }
 

@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 /// Why a text is not an identifier of its kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is not a {kind}: {rule}")]
+#[error("`{text}` is not {article} {kind}: {rule}", article = if kind.starts_with(['a', 'e', 'i', 'o']) { "an" } else { "a" })]
 pub struct InvalidName {
     /// What it should have been, in words.
     pub kind: &'static str,

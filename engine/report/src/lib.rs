@@ -17,6 +17,8 @@ mod json;
 mod paint;
 mod plan_md;
 mod plan_table;
+#[cfg(test)]
+mod plan_tests;
 mod plan_text;
 mod report;
 mod status;

@@ -7,6 +7,7 @@
 mod error;
 mod walk;
 
+use crate::documents::{Content, Document};
 pub use error::GitError;
 pub(crate) use walk::{IS_LFS_POINTER, is_lfs_pointer};
 
@@ -27,7 +28,7 @@ pub(crate) struct Holder {
 pub(crate) struct Committed {
     pub(crate) commit: Oid,
     /// Each by its path, with its bytes or why there are none.
-    pub(crate) documents: Vec<crate::file_store::Document>,
+    pub(crate) documents: Vec<Document>,
 }
 
 impl Holder {
@@ -180,12 +181,13 @@ fn split(spec: &str) -> Option<(&str, &str)> {
 const MOST_NAMES: usize = 20_000;
 
 /// The tree of documents that these are.
-pub(crate) fn to_tree(documents: &[crate::file_store::Document]) -> SourceTree {
+pub(crate) fn to_tree(documents: &[Document]) -> SourceTree {
     let mut tree = SourceTree::new();
     for (path, content) in documents {
         match content {
-            Ok(bytes) => tree.insert(path.as_str(), bytes.as_slice()),
-            Err(because) => tree.insert_unreadable(path.as_str(), because.as_str()),
+            Content::Bytes(bytes) => tree.insert(path.as_str(), bytes.as_slice()),
+            Content::Unreadable(because) => tree.insert_unreadable(path.as_str(), because.as_str()),
+            Content::TooLarge(bytes) => tree.insert_too_large(path.as_str(), *bytes),
         }
     }
     tree

@@ -302,7 +302,8 @@ impl<'a> Context<'a> {
     ) -> Vec<&'p Whole<'a>> {
         let mut points = place.map_or_else(Vec::new, |place| self.points_at(place, soon));
         let others = |role: fn(Role<'_>) -> bool| {
-            self.places.iter().filter(move |other| role(other.role)).filter(|other| is_other(other))
+            let not_here = move |other: &&Place<'a>| place.is_none_or(|place| !std::ptr::eq(place, *other));
+            self.places.iter().filter(move |other| role(other.role)).filter(not_here).filter(|other| is_other(other))
         };
         // Home first: where a point lies at several other places, home's snapshots speak for it.
         for other in others(|role| role == Role::Home).chain(others(|role| role != Role::Home)) {
