@@ -134,7 +134,7 @@ pub(crate) struct PlanOptions {
     #[arg(id = "ref", long, value_name = "GITREF")]
     pub(crate) git_ref: Option<String>,
     /// Show only what the documents cause, compared with those of this commit
-    #[arg(long, value_name = "GITREF", conflicts_with = "selectors")]
+    #[arg(long, value_name = "GITREF", conflicts_with_all = ["md", "group_by", "full", "max_delete"])]
     pub(crate) base: Option<String>,
     #[command(flatten)]
     pub(crate) selectors: Selectors,

@@ -66,7 +66,7 @@ impl Run<'_> {
         let bytes = self.screen.read_input()?;
         let Some((before, after)) = self.judged(Read::of_bytes(STANDARD_INPUT, bytes)) else { return Ok(()) };
         self.unformatted += usize::from(before != after);
-        if self.screen.is_json {
+        if self.screen.wants_json() {
             self.told(STANDARD_INPUT, &before, &after, &json!({ "text": after }));
         }
         if self.options.diff {
@@ -90,7 +90,7 @@ impl Run<'_> {
             self.unwritten += 1;
             return self.screen.error(&anyhow::anyhow!("{} cannot be written: {because}", clean(name)));
         }
-        if self.screen.is_json {
+        if self.screen.wants_json() {
             self.told(name, &before, &after, &json!({}));
         }
         if !self.screen.is_json {

@@ -64,7 +64,7 @@ pub(crate) async fn run(options: &PlanOptions, global: &Global, host: &Host, scr
         }
     }
     if let Some(base) = base {
-        return base.tell(planned, options, &session, screen).await;
+        return base.tell(planned, options, &selection, &session, screen).await;
     }
     let is_short = tell_left_out(planned.left_out.as_ref(), screen);
     let mut codes = codes_of(plan, &planned.observed, session.has_errors || is_short, options.detailed_exitcode);
