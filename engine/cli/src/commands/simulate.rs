@@ -42,7 +42,7 @@ pub(crate) async fn run(
     } else if options.md {
         screen.out(&forecast_md(&told));
     } else {
-        screen.out(&forecast_text(&told, screen.out_paint));
+        screen.out(&forecast_text(&told, screen.width(), screen.out_paint));
     }
     let mut codes = Codes::none();
     codes.add_if(session.has_errors, Code::Error);
