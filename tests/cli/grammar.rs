@@ -110,7 +110,7 @@ fn nothing_that_is_not_built_is_in_the_help() {
             "version"
         ]
     );
-    for unbuilt in ["json-into", "max-delete", "-ref", "restore", "drift"] {
+    for unbuilt in ["json-into", "max-delete", "-ref", "restore", "import"] {
         assert!(!help.contains(unbuilt), "{unbuilt}");
     }
     // Every command that is listed does something: it knows its own help.
