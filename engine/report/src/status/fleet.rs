@@ -121,7 +121,7 @@ fn needs(needs: &[Need], width: usize, lines: usize, paint: Paint, out: &mut Str
 
 /// A text on at most so many lines; what is cut off is told in full by `drift`.
 fn indented(text: &str, width: usize, lines: usize, out: &mut String) {
-    let folded = fold(&format!("    {text}\n"), width);
+    let folded = fold(&format!("    {text}\n"), width.saturating_sub(1));
     let all = folded.lines().count();
     for (i, line) in folded.lines().take(lines).enumerate() {
         let more = if i + 1 == lines && all > lines { "…" } else { "" };
