@@ -64,7 +64,7 @@ pub(crate) enum Command {
     /// Make a first fleet: commented documents for an IaaS, with schemas for editors
     Init(InitOptions),
     /// Check the documents: every error at once, each with its place and a hint
-    Validate,
+    Validate(ValidateOptions),
     /// Give all documents one look, without a change to what they say
     Fmt(FmtOptions),
     /// List everything that exists, and record it
@@ -107,6 +107,13 @@ pub(crate) struct ExplainOptions {
     /// The code, as it stands between the brackets of `error[CODE]`; without it, all codes
     #[arg(value_name = "CODE")]
     pub(crate) code: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ValidateOptions {
+    /// Ask every site, too: whether it answers, and whether the machines and disks that are declared exist there
+    #[arg(long)]
+    pub(crate) online: bool,
 }
 
 #[derive(Debug, Args)]

@@ -72,7 +72,7 @@ async fn dispatch(arguments: &Arguments, host: &Host, screen: &Screen) -> anyhow
     let global = &arguments.global;
     match &arguments.command {
         Command::Init(options) => commands::init::run(options, global, host, screen),
-        Command::Validate => commands::validate::run(global, host, screen),
+        Command::Validate(options) => commands::validate::run(options, global, host, screen).await,
         Command::Fmt(options) => commands::fmt::run(options, global, host, screen),
         Command::Observe(options) => commands::observe::run(options, global, host, screen).await,
         Command::Plan(options) => commands::plan::run(options, global, host, screen).await,

@@ -1,19 +1,31 @@
-//! `backstay validate`.
+//! `backstay validate [-online]`.
 
-use crate::args::Global;
+use crate::args::{Global, ValidateOptions};
 use crate::exit::{Code, Codes};
 use crate::host::Host;
 use crate::screen::Screen;
-use crate::session::{Documents, read_documents};
+use crate::session::{self, Documents, read_documents};
+use crate::watched::Watched;
 use backstay_core::diagnostic::{self, Diagnostics, Severity};
-use backstay_report::plural;
+use backstay_core::name::ClusterUid;
+use backstay_core::observed::Listing;
+use backstay_core::plan::FindingKind;
+use backstay_core::planner::plan_with;
+use backstay_core::resolve::declared_at;
+use backstay_report::{clean, plural};
+use backstay_runtime::threads::Threads;
 use serde_json::json;
 use std::collections::BTreeSet;
 
 /// So many codes are named as ones to explain.
 const EXPLAINED: usize = 3;
 
-pub(crate) fn run(global: &Global, host: &Host, screen: &Screen) -> anyhow::Result<Codes> {
+pub(crate) async fn run(
+    options: &ValidateOptions,
+    global: &Global,
+    host: &Host,
+    screen: &Screen,
+) -> anyhow::Result<Codes> {
     let documents = read_documents(global, host, screen)?;
     let diagnostics = &documents.diagnostics;
     let is_valid = !diagnostics.has_errors();
@@ -43,7 +55,67 @@ pub(crate) fn run(global: &Global, host: &Host, screen: &Screen) -> anyhow::Resu
     }
     let mut codes = Codes::none();
     codes.add_if(!is_valid, Code::Error);
+    if options.online
+        && let Some(watched) = Watched::of(documents, global, host)?
+    {
+        online(&watched, host, screen, &mut codes).await?;
+    }
     Ok(codes)
+}
+
+/// Whether what the documents name is there: every site answers, every machine and disk exists, and every policy can be honoured.
+async fn online(watched: &Watched, host: &Host, screen: &Screen, codes: &mut Codes) -> anyhow::Result<()> {
+    let Watched { desired, sources, .. } = watched;
+    let observed = watched.observe(host, screen).await?;
+    let unread: Vec<_> = observed
+        .sites
+        .iter()
+        .filter_map(|(site, listing)| match listing {
+            Listing::Complete(_) => None,
+            Listing::Unknown { because } => Some((site, because)),
+        })
+        .collect();
+    let as_of = session::as_of(None, desired, &observed)?;
+    let plan = plan_with(&Threads::available(), desired, &observed, None, as_of);
+    let is_wrong = |what: &FindingKind| matches!(what, FindingKind::Missing { .. } | FindingKind::Incapable { .. });
+    let wrong: Vec<_> = plan.findings.iter().filter(|finding| is_wrong(&finding.what)).collect();
+    let named = |subject: &str| -> Option<&ClusterUid> {
+        desired.clusters.values().find(|cluster| cluster.name.as_str() == subject).map(|cluster| &cluster.uid)
+    };
+    let uids: BTreeSet<&ClusterUid> = wrong.iter().filter_map(|finding| named(&finding.subject)).collect();
+    let declared = declared_at(&sources.tree, &uids, &unread.iter().map(|(site, _)| *site).collect());
+    for (site, because) in &unread {
+        let place = declared.sites.get(*site);
+        let at = place.map_or_else(String::new, |place| format!("{}: ", place.address()));
+        let message = format!("{at}site {site} could not be read: {}", clean(because));
+        screen.json("error", "online", &message, json!({ "site": site, "because": because, "place": place }));
+        if !screen.is_json {
+            screen.err(&format!("{} {message}\n", screen.err_paint.red("!")));
+        }
+    }
+    for finding in &wrong {
+        let place = named(&finding.subject).and_then(|uid| declared.clusters.get(uid));
+        let at = place.map_or_else(String::new, |place| format!("{}: ", place.address()));
+        let site = finding.site.as_ref().map(|site| format!(" at {site}")).unwrap_or_default();
+        let message = format!("{at}{}{site}: {}", clean(&finding.subject), clean(&finding.what.to_string()));
+        screen.json("error", "online", &message, json!({ "finding": finding, "place": place }));
+        if !screen.is_json {
+            screen.err(&format!("{} {message}\n", screen.err_paint.red("!")));
+        }
+    }
+    let read = plural(observed.sites.len() - unread.len(), "site");
+    let verdict = match wrong.len() {
+        0 => format!("Online: {read} of {} read; all that is declared there exists.", observed.sites.len()),
+        number => format!("Online: {read} of {} read; {} not there.", observed.sites.len(), plural(number, "thing")),
+    };
+    let fields = json!({ "sites": observed.sites.len(), "unread": unread.len(), "missing": wrong.len() });
+    screen.json(if wrong.is_empty() && unread.is_empty() { "info" } else { "error" }, "online", &verdict, fields);
+    if !screen.is_json {
+        screen.out(&format!("{verdict}\n"));
+    }
+    codes.add_if(!wrong.is_empty(), Code::Error);
+    codes.add_if(!unread.is_empty(), Code::Coverage);
+    Ok(())
 }
 
 /// How many sites, policies and clusters are right.
