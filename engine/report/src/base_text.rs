@@ -104,12 +104,12 @@ pub fn base_text(caused: &Caused<'_>, base: &str, paint: Paint) -> String {
     part(&mut out, paint, "Planned otherwise than without it", differs);
     part(&mut out, paint, "No longer planned", caused.vanishes.iter().map(|change| line(change, None)));
     let waits = caused.waits.iter().map(|wait| format!("{}: {}", wait.name, clean(&wait.why.to_string())));
-    lines(&mut out, &paint.cyan("·"), "waiting: ", waits.collect());
+    lines(&mut out, &paint.cyan("·"), "waiting: ", &waits.collect::<Vec<_>>());
     let findings = caused.findings.iter().map(|finding| {
         let site = finding.site.as_ref().map(|site| format!(" at {site}")).unwrap_or_default();
         format!("{}{site}: {}", clean(&finding.subject), clean(&finding.what.to_string()))
     });
-    lines(&mut out, &paint.red("!"), "", findings.collect());
+    lines(&mut out, &paint.red("!"), "", &findings.collect::<Vec<_>>());
     if caused.mended > 0 {
         let _ = writeln!(out, "{} with it.\n", ends(caused.mended));
     }
@@ -166,7 +166,7 @@ fn part(out: &mut String, paint: Paint, title: &str, rows: impl ExactSizeIterato
     out.push('\n');
 }
 
-fn lines(out: &mut String, symbol: &str, before: &str, told: Vec<String>) {
+fn lines(out: &mut String, symbol: &str, before: &str, told: &[String]) {
     for line in told.iter().take(MOST_OF_A_PART) {
         let _ = writeln!(out, "  {symbol} {before}{line}");
     }
