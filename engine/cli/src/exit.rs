@@ -112,17 +112,38 @@ impl Codes {
 mod tests {
     use super::*;
 
+    /// The reference's table (CLI.md): each code's number, in the order of precedence.
+    const ORDER: [(Code, u8); 8] = [
+        (Code::Cancelled, 8),
+        (Code::Error, 1),
+        (Code::Refused, 5),
+        (Code::Stale, 4),
+        (Code::Partial, 3),
+        (Code::LeaseHeld, 6),
+        (Code::Coverage, 7),
+        (Code::Differences, 2),
+    ];
+
     #[test]
-    fn the_precedence_is_that_of_the_reference() {
-        let mut codes = Codes::none();
-        assert_eq!(codes.first(), Code::Done);
-        for code in [Code::Differences, Code::Coverage, Code::LeaseHeld, Code::Partial, Code::Stale, Code::Refused] {
-            codes.add_if(true, code);
-            assert_eq!(codes.first(), code);
+    fn each_code_has_its_number() {
+        assert_eq!((Codes::none().first(), Code::Done.number()), (Code::Done, 0));
+        for (code, number) in ORDER {
+            assert_eq!((code.number(), Codes::of(code).first()), (number, code));
         }
-        codes.add_if(true, Code::Error);
-        codes.add_if(true, Code::Cancelled);
-        assert_eq!(codes.first(), Code::Cancelled);
-        assert_eq!(codes.numbers(), [1, 2, 3, 4, 5, 6, 7, 8]);
+    }
+
+    #[test]
+    fn of_any_codes_that_hold_the_first_of_the_order_is_returned_and_all_are_told() {
+        for holding in 0..1_u16 << ORDER.len() {
+            let mut codes = Codes::none();
+            let held: Vec<(Code, u8)> =
+                ORDER.into_iter().enumerate().filter(|(i, _)| holding >> i & 1 == 1).map(|(_, code)| code).collect();
+            // In whatever order they were found.
+            held.iter().rev().for_each(|(code, _)| codes.add_if(true, *code));
+            assert_eq!(codes.first(), held.first().map_or(Code::Done, |(code, _)| *code));
+            let mut numbers: Vec<u8> = held.iter().map(|(_, number)| *number).collect();
+            numbers.sort_unstable();
+            assert_eq!(codes.numbers(), numbers);
+        }
     }
 }

@@ -81,16 +81,6 @@ fn drawn(cells: &[Option<char>], paint: Paint) -> String {
     format!("├{painted}┤")
 }
 
-/// Points on a line of time from `oldest` to `now`, [`WIDTH`] wide.
-pub(crate) fn line_of_time(
-    points: impl IntoIterator<Item = (Timestamp, char)>,
-    oldest: Timestamp,
-    now: Timestamp,
-    paint: Paint,
-) -> String {
-    Line { cells: WIDTH, from: oldest, to: now }.points(points, paint)
-}
-
 /// The two ends of what was drawn below it: left and right.
 pub(crate) fn ends(left: &str, right: &str, width: usize) -> String {
     let gap = width.saturating_sub(left.chars().count() + right.chars().count()).max(1);

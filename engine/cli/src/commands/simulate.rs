@@ -43,7 +43,7 @@ pub(crate) async fn run(
     if options.md {
         screen.out_whole(&forecast_md(&told));
     } else if !screen.is_json {
-        screen.out(&forecast_text(&told, screen.out_paint));
+        screen.out(&forecast_text(&told, screen.width(), screen.out_paint));
     }
     let mut codes = Codes::none();
     codes.add_if(session.has_errors, Code::Error);

@@ -7,6 +7,7 @@ use crate::diagnostic::{Code, Diagnostic, quote};
 use jsonschema::ValidationError;
 use jsonschema::error::{TypeKind, ValidationErrorKind};
 use serde_json::Value;
+use std::collections::BTreeSet;
 
 /// Why a document is not what its schema says.
 pub(super) struct Complaint {
@@ -19,9 +20,20 @@ pub(super) struct Complaint {
 /// Everything in a document that its schema does not allow.
 pub(super) fn explain(page: &Page<'_>, document: usize, value: &Value, checked: &Checked) -> Vec<Complaint> {
     let mut complaints = Vec::new();
+    let about = |error: &ValidationError<'_>, then: &mut dyn FnMut(About<'_, '_, '_>)| {
+        then(About { page, document, checked, error, pointer: error.instance_path().as_str() });
+    };
+    // A key with a slip is one mistake: that the right key is missing needs no words.
+    let mut meant = BTreeSet::new();
     for error in checked.validator.iter_errors(value) {
-        let about = About { page, document, checked, error: &error, pointer: error.instance_path().as_str() };
-        about.explain(&mut complaints);
+        about(&error, &mut |about| meant.extend(about.meant()));
+    }
+    for error in checked.validator.iter_errors(value) {
+        about(&error, &mut |about| {
+            if !about.misses().iter().any(|key| meant.contains(&child(about.pointer, key))) {
+                about.explain(&mut complaints);
+            }
+        });
     }
     complaints
 }
@@ -92,6 +104,41 @@ impl About<'_, '_, '_> {
         }
     }
 
+    /// The keys that unknown ones were probably meant to be.
+    #[allow(clippy::wildcard_enum_match_arm, reason = "a foreign enum of which we use a part")]
+    fn meant(&self) -> Vec<String> {
+        match self.error.kind() {
+            ValidationErrorKind::AdditionalProperties { unexpected } => {
+                let known = self.known_keys();
+                let meant = unexpected.iter().filter_map(|key| nearest(key, known.iter().copied()));
+                meant.map(|key| child(self.pointer, key)).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// The keys of which one is missing.
+    #[allow(clippy::wildcard_enum_match_arm, reason = "a foreign enum of which we use a part")]
+    fn misses(&self) -> Vec<&str> {
+        match self.error.kind() {
+            ValidationErrorKind::Required { property } => property.as_str().into_iter().collect(),
+            ValidationErrorKind::OneOfNotValid { .. } => self.alternatives(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The keys that the mapping knows.
+    fn known_keys(&self) -> Vec<&str> {
+        let properties = self.schema().and_then(|schema| schema.get("properties")).and_then(Value::as_object);
+        properties.into_iter().flatten().map(|(key, _)| key.as_str()).collect()
+    }
+
+    /// The keys of which exactly one must be there.
+    fn alternatives(&self) -> Vec<&str> {
+        let branches = self.schema().and_then(|schema| schema.get("oneOf")).and_then(Value::as_array);
+        branches.into_iter().flatten().filter_map(|branch| branch["required"][0].as_str()).collect()
+    }
+
     fn at(&self, spot: Spot<'_>, diagnostic: impl FnOnce() -> Diagnostic) -> Complaint {
         let with_hint = || {
             let diagnostic = diagnostic();
@@ -110,7 +157,7 @@ impl About<'_, '_, '_> {
     fn what_it_is(&self, code: Code) -> String {
         let description = self.schema().and_then(|schema| schema.get("description")).and_then(Value::as_str);
         match description.filter(|_| !self.pointer.is_empty()) {
-            Some(description) => format!("{} is {}", label(self.pointer), lower(description)),
+            Some(description) => format!("{}: {}", label(self.pointer), lower(description)),
             None => format!("`backstay explain {code}` shows one that is right"),
         }
     }
@@ -154,8 +201,7 @@ impl About<'_, '_, '_> {
             return diagnostic
                 .hint("merge keys are not read: say it where it belongs, or use a `ClusterSet`'s defaults");
         }
-        let properties = self.schema().and_then(|schema| schema.get("properties")).and_then(Value::as_object);
-        let known: Vec<&str> = properties.into_iter().flatten().map(|(key, _)| key.as_str()).collect();
+        let known = self.known_keys();
         match nearest(key, known.iter().copied()) {
             Some(meant) => diagnostic.hint(format!("did you mean `{meant}`?")),
             None => diagnostic.hint(format!("it knows {}", list(&known, "and"))),
@@ -233,9 +279,7 @@ impl About<'_, '_, '_> {
     }
 
     fn not_exactly_one(&self, label: &str) -> Diagnostic {
-        let branches = self.schema().and_then(|schema| schema.get("oneOf")).and_then(Value::as_array);
-        let keys: Vec<&str> =
-            branches.into_iter().flatten().filter_map(|branch| branch["required"][0].as_str()).collect();
+        let keys = self.alternatives();
         let given: Vec<&str> = keys.iter().copied().filter(|key| self.error.instance().get(*key).is_some()).collect();
         if given.is_empty() {
             Diagnostic::error(Code::MissingKey, format!("{label} needs {}", list(&keys, "or")))

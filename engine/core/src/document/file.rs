@@ -101,8 +101,8 @@ fn excess(page: &Page<'_>, text: &str) -> Option<Box<Diagnostic>> {
             return Some(too_deep().at(page.place_of(mark)).into());
         }
         if values > MOST_VALUES {
-            let message = format!("this file holds more than {MOST_VALUES} values");
-            let wrong = Diagnostic::error(Code::TooLarge, message).at(Place::file(page.path));
+            let wrong = Diagnostic::error(Code::TooLarge, "this file holds more than 2,000,000 values")
+                .at(Place::file(page.path));
             return Some(wrong.hint("split it: all files are read as one").into());
         }
     }
@@ -137,13 +137,39 @@ fn syntax(page: &Page<'_>, error: &Unreadable) -> Diagnostic {
         0 => Place::file(page.path),
         _ => page.place_of(Mark { line, column: column.saturating_sub(1), length: Some(1) }),
     };
-    let diagnostic = if is_json { json(&error.message) } else { yaml(&error.message) };
-    diagnostic.at(at)
+    if is_json {
+        return json(&error.message).at(at);
+    }
+    if let Some(mark) = page.control_character().filter(|_| error.message.contains("control characters")) {
+        return yaml(&error.message).at(page.place_of(mark));
+    }
+    if page.line(line).is_some_and(|line| line.contains("{{")) {
+        return Diagnostic::error(Code::Syntax, "a template (`{{ … }}`) is not filled in here")
+            .at(at)
+            .hint("write the value itself: documents are data, and call nothing");
+    }
+    let diagnostic = yaml(&error.message).at(at);
+    match error.since.filter(|since| ends_what_began(&error.message) && Some(*since) != error.at) {
+        Some((line, column)) => {
+            let opened = page.place_of(Mark { line, column: column.saturating_sub(1), length: Some(1) });
+            diagnostic.label("it should have ended before this").beside(opened, "it begins here")
+        }
+        None => diagnostic,
+    }
+}
+
+/// Whether a message of the parser is about something that was opened and not closed.
+fn ends_what_began(message: &str) -> bool {
+    ["expected ',' or", "unexpected end of stream", "unexpected document indicator"]
+        .iter()
+        .any(|part| message.contains(part))
 }
 
 fn json(message: &str) -> Diagnostic {
     match message {
         "recursion limit exceeded" => too_deep(),
+        message if message.starts_with("EOF") => Diagnostic::error(Code::Syntax, "this file ends too early")
+            .hint("a bracket or a quote is open at its end: close it, or write what is missing"),
         message => Diagnostic::error(Code::Syntax, format!("this is not JSON that can be read: {message}"))
             .hint("JSON has no comments, no trailing commas and only double quotes; a .yaml file may have them"),
     }
@@ -181,8 +207,8 @@ const YAML: &[(&str, &str, &str)] = &[
     ("unexpected document indicator", "a quote is opened and never closed", "close it, or remove it"),
     (
         "could not find expected ':'",
-        "this is neither a key nor an item of a list",
-        "a key ends in `: `, as in `name: gold`",
+        "there is no `: ` where a key ends, in this line or the one above",
+        "write `: ` with its space between a key and its value, as in `name: gold`",
     ),
     (
         "unknown escape character",

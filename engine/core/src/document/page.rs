@@ -79,6 +79,13 @@ impl<'s> Page<'s> {
         self.lines().iter().position(|line| holds(line)).map(|index| index + 1)
     }
 
+    /// The first character that no text has: what controls a terminal, but line ends and tabs.
+    pub(super) fn control_character(&self) -> Option<Mark> {
+        let at =
+            self.text.char_indices().find(|(_, c)| c.is_control() && !matches!(c, '\n' | '\r' | '\t' | '\u{85}'))?.0;
+        Some(self.mark_at(at))
+    }
+
     /// The character that begins at a byte of the file.
     pub(super) fn mark_at(&self, byte: usize) -> Mark {
         let before = &self.text[..byte];

@@ -63,6 +63,16 @@ const TOGETHER: usize = 3;
 /// So many of them are named.
 const NAMED: usize = 5;
 
+impl Part {
+    /// The node that claims it.
+    fn node(self) -> Option<usize> {
+        match self {
+            Self::Uid | Self::Name => None,
+            Self::Instance(node) | Self::Disk(node, _) => Some(node),
+        }
+    }
+}
+
 impl<'c> Clashes<'c, '_, '_, '_, '_> {
     fn uids(&mut self) {
         let mut firsts = Firsts::new();
@@ -172,12 +182,15 @@ impl<'c> Clashes<'c, '_, '_, '_, '_> {
         let place = self.place(first, its_part);
         self.say(index, part, || {
             let (whose, its) = match first == index {
-                true => (format!("two nodes of cluster {one}"), "another node".to_owned()),
-                false => (format!("clusters {one} and {other}"), one),
+                true if part.node() == its_part.node() => {
+                    (format!("twice by one node of cluster {one}"), String::new())
+                }
+                true => (format!("by two nodes of cluster {one}"), " by another node".to_owned()),
+                false => (format!("by clusters {one} and {other}"), format!(" by {one}")),
             };
-            Diagnostic::error(Code::DuplicateId, format!("the {what} {} is claimed by {whose}", quote(id)))
+            Diagnostic::error(Code::DuplicateId, format!("the {what} {} is claimed {whose}", quote(id)))
                 .label("claimed again here")
-                .beside(place, format!("claimed by {its} here"))
+                .beside(place, format!("claimed{its} here"))
                 .hint("a machine and its disks are one node's: look up the right id at the provider")
         });
     }

@@ -171,6 +171,10 @@ impl Resolver<'_, '_, '_, '_> {
                 self.known.leave_out(kind, name.as_str(), written.name.as_str());
                 false
             }
+            Reference::Missing if let Some(meant) = self.known.wrong_in_other_letters(kind, name.as_str()) => {
+                self.known.leave_out(kind, &meant, written.name.as_str());
+                false
+            }
             Reference::Missing if self.known.may_be_unread(kind, name.as_str()) => {
                 self.known.leave_out(kind, name.as_str(), written.name.as_str());
                 false

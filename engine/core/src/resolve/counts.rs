@@ -62,9 +62,10 @@ pub(super) fn surest_life(retention: &Retention, gap: Duration) -> Duration {
     let keep = retention.keep;
     let gap = gap.as_seconds();
     let rules = [(keep.hourly, HOUR), (keep.daily, DAY), (keep.weekly, 7 * DAY), (keep.monthly, 31 * DAY)];
-    // A day of summer time has 23 hours.
+    // One day in spring has 23 hours.
+    let spares_none = |length: u64| gap >= length || (length >= DAY && gap + HOUR >= length);
     let by_rules =
-        rules.map(|(number, length)| if gap + HOUR >= length { u64::from(number) * gap.max(length) } else { 0 });
+        rules.map(|(number, length)| if spares_none(length) { u64::from(number) * gap.max(length) } else { 0 });
     let counted = u64::from(keep.last.max(retention.minimum_redundancy)) * gap;
     Duration::seconds(by_rules.into_iter().fold(counted.max(window(retention)), u64::max))
 }

@@ -29,10 +29,12 @@ pub(super) fn resolve(documents: &[Document], known: &Known<'_>, report: &mut Re
     });
     let Some((first, spec)) = all.next() else {
         if !known.any_wrong(Kind::Fleet) {
-            let diagnostic = Diagnostic::error(Code::NoFleet, "no document of kind `Fleet` could be read");
+            let message = "no document of kind `Fleet` could be read";
             report.add_made(match known.unread("fleet") {
-                Some(file) => diagnostic.hint(format!("it may be in `{file}`, where something could not be read")),
-                None => diagnostic.hint("write one, as in fleet/fleet.yaml: it says where the state and the keys are"),
+                Some(file) => Diagnostic::note(Code::NoFleet, message)
+                    .hint(format!("it may be in `{file}`, where something could not be read")),
+                None => Diagnostic::error(Code::NoFleet, message)
+                    .hint("write one, as in fleet/fleet.yaml: it says where the state and the keys are"),
             });
         }
         return None;

@@ -83,6 +83,12 @@ impl<'s> Known<'s> {
         self.unread.iter().copied().find(|file| file.contains(name)).or_else(|| self.unread.first().copied())
     }
 
+    /// A name that was meant, in other letters, by a document that is wrong.
+    pub(super) fn wrong_in_other_letters(&self, kind: Kind, name: &str) -> Option<String> {
+        let mut names = self.wrong.keys().filter(|(k, _)| *k == kind).map(|(_, name)| name);
+        names.find(|wrong| wrong.eq_ignore_ascii_case(name)).cloned()
+    }
+
     /// Whether a name that nobody declared is rather one that could not be read than a slip.
     pub(super) fn may_be_unread(&self, kind: Kind, name: &str) -> bool {
         !self.unread.is_empty() && self.similar(kind, name).is_none()

@@ -90,8 +90,8 @@ fn by_class(drift: &Drift) -> Option<String> {
     let counts = &drift.counts.by_class;
     let told: Vec<String> =
         Class::ALL.iter().filter_map(|class| Some(format!("{} {class}", count(*counts.get(class)?)))).collect();
-    let clusters = plural(drift.counts.clusters, "declared cluster");
-    (!told.is_empty()).then(|| format!("By class: {}; of {clusters}.", told.join(", ")))
+    let clusters = format!("{} of {}", count(drift.counts.clusters), plural(drift.clusters.len(), "cluster"));
+    (!told.is_empty()).then(|| format!("By class: {}; {clusters}.", told.join(", ")))
 }
 
 /// The last line.

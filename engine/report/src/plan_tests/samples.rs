@@ -85,7 +85,7 @@ pub(super) fn reasons() -> Vec<Reason> {
         Reason::FirstPoint,
         Reason::SlotDue { newest: at("2026-11-23T00:00") },
         Reason::Retry { attempts: 3 },
-        Reason::OnDemand { because: None },
+        Reason::OnDemand { because: Some("before the *big* release".to_owned()) },
         Reason::CopyMissing { from: SITES[0].parse().unwrap() },
         Reason::TagsChanged { keys: vec!["backstay-class".to_owned()] },
         Reason::HoldTagMissing,

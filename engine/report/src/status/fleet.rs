@@ -6,7 +6,7 @@ use crate::paint::{Paint, clean};
 use crate::{count, plural};
 use backstay_core::drift::Severity;
 use backstay_core::planner::ClusterStatus;
-use backstay_core::status::{FleetStatus, Need};
+use backstay_core::status::{FleetStatus, Need, NeedKind};
 use backstay_core::time::brief;
 use std::fmt::Write as _;
 
@@ -16,8 +16,9 @@ const LANDSCAPE: &str = "landscape";
 const FEWEST: usize = 4;
 /// How many rows of signs it has at most.
 const MAP_ROWS: usize = 10;
-/// How many needs are told, and how many lines each may take.
+/// How many kinds of needs are told.
 const MOST_NEEDS: usize = 4;
+/// How many lines what is so may take in a small fleet; in a large one a single one.
 const NEED_LINES: usize = 4;
 /// How many clusters are listed of a large fleet, and how many of one that fits a screen by itself.
 const MOST_ROWS: usize = 10;
@@ -50,7 +51,8 @@ pub fn status_text(status: &FleetStatus, view: &FleetView<'_>) -> String {
         map::draw(&status.clusters, &|cluster| group(cluster, key), (width, MAP_ROWS), paint, &mut out);
         out.push('\n');
     }
-    needs(&status.needs, width, paint, &mut out);
+    let lines = if status.clusters.len() <= SMALL { NEED_LINES } else { 1 };
+    needs(&status.needs, width, lines, paint, &mut out);
     let most = match (view.all, status.clusters.len()) {
         (true, all) => all,
         (false, all) if all <= SMALL => SMALL,
@@ -85,7 +87,7 @@ fn group(cluster: &ClusterStatus, key: &str) -> String {
 }
 
 /// What needs a person, by kind: the first of each by name, how many more, and the next step.
-fn needs(needs: &[Need], width: usize, paint: Paint, out: &mut String) {
+fn needs(needs: &[Need], width: usize, lines: usize, paint: Paint, out: &mut String) {
     if needs.is_empty() {
         return;
     }
@@ -99,20 +101,32 @@ fn needs(needs: &[Need], width: usize, paint: Paint, out: &mut String) {
         };
         let _ = writeln!(out, "  {mark} {}", paint.bold(&cut(&heading, width.saturating_sub(4))));
         let told = match several {
+            [one] if one.kind == NeedKind::Unread => {
+                format!("{} could not be read: {}", clean(&one.subject), clean(&one.message))
+            }
             [one] => format!("{}: {}", clean(&one.subject), clean(&one.message)),
             several => names(several, width.saturating_sub(4)),
         };
-        let _ = writeln!(out, "    {}", cut(&told, width.saturating_sub(4)));
+        indented(&told, width, lines, out);
         let steps: std::collections::BTreeSet<&str> = several.iter().map(|need| need.next.as_str()).collect();
         let step = if steps.len() == 1 { first.next.clone() } else { format!("{}; and other steps", first.next) };
-        let text = fold(&format!("    {} {}\n", paint.dim("next:"), clean(&step)), width);
-        out.extend(text.split_inclusive('\n').take(NEED_LINES - 2));
+        indented(&format!("{} {}", paint.dim("next:"), clean(&step)), width, 2, out);
     }
     let rest: usize = kinds.iter().skip(MOST_NEEDS).map(|several| several.len()).sum();
     if rest > 0 {
         let _ = writeln!(out, "  … and {} more of other kinds; `drift` tells them", count(rest));
     }
     out.push('\n');
+}
+
+/// A text on at most so many lines; what is cut off is told in full by `drift`.
+fn indented(text: &str, width: usize, lines: usize, out: &mut String) {
+    let folded = fold(&format!("    {text}\n"), width.saturating_sub(1));
+    let all = folded.lines().count();
+    for (i, line) in folded.lines().take(lines).enumerate() {
+        let more = if i + 1 == lines && all > lines { "…" } else { "" };
+        let _ = writeln!(out, "{line}{more}");
+    }
 }
 
 /// As many names as fit, and how many more there are.
