@@ -84,7 +84,7 @@ fn tell(found: &Drift, options: &DriftOptions, screen: &Screen) {
         screen.out(&drift_md(found));
     } else if screen.is_json {
         for item in found.items.iter().filter(|item| item.ignored.is_none()) {
-            screen.json("warn", "resource_drift", &item.message, json!({ "drift": item }));
+            screen.json("warn", "resource_drift", &item.message, json!({ "item": item }));
         }
         let message = format!("{} differences, {} ignored", found.counts.total, found.counts.ignored);
         screen.json("info", "drift", &message, json!({ "drift": found }));
