@@ -42,7 +42,7 @@ impl<'a> Hands<'a> {
     }
 
     /// Why the instance is not as the plan saw it.
-    async fn stale_instance(&self, create: &CreatePoint) -> Result<Option<String>, Answer> {
+    pub(super) async fn stale_instance(&self, create: &CreatePoint) -> Result<Option<String>, Answer> {
         let mut now = match self.calls.instance(&create.instance).await {
             Ok(now) => now,
             // The cut itself refuses disks that are not attached there.
