@@ -157,7 +157,7 @@ impl<'s> Parsed<'s> {
             }
         }
         for complaint in explain(page, index, value, kind.checked()) {
-            self.diagnostics.extend(complaint.diagnostic);
+            self.diagnostics.extend(complaint.diagnostic.map(|diagnostic| *diagnostic));
             pointers.push(complaint.pointer);
         }
         pointers
