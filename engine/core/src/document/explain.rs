@@ -13,8 +13,8 @@ use std::collections::BTreeSet;
 pub(super) struct Complaint {
     /// The JSON pointer of the value that is wrong.
     pub(super) pointer: String,
-    /// What to say about it; `None` when the file has enough of them.
-    pub(super) diagnostic: Option<Diagnostic>,
+    /// What to say about it; `None` when the file has enough of them. Boxed: there may be a million without one.
+    pub(super) diagnostic: Option<Box<Diagnostic>>,
 }
 
 /// Everything in a document that its schema does not allow.
@@ -150,7 +150,8 @@ impl About<'_, '_, '_> {
                 }
             }
         };
-        Complaint { pointer: self.pointer.to_owned(), diagnostic: self.page.report(self.document, spot, with_hint) }
+        let diagnostic = self.page.report(self.document, spot, with_hint).map(Box::new);
+        Complaint { pointer: self.pointer.to_owned(), diagnostic }
     }
 
     /// What a value is for, where nothing better can be said about it.

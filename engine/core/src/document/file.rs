@@ -6,9 +6,9 @@ use super::source::{Absent, SourceTree};
 use super::value::{ReadValue, Unreadable, read_json, read_yaml};
 use crate::diagnostic::{Code, Diagnostic, Place, quote, secret_at, source_line};
 
-/// The most values that one file may hold: a parsed value costs some hundred bytes, whatever little text it is written with.
+/// The most values that one file may hold: a parsed value costs some 500 bytes, whatever little text it is written with.
 /// The 10,000 clusters of the largest fleets are half a million.
-const MOST_VALUES: usize = 2_000_000;
+const MOST_VALUES: usize = 1_000_000;
 
 /// The most brackets that may be open at once. Parsers look at all of them at every token.
 const MOST_OPEN: usize = 1_000;
@@ -101,7 +101,7 @@ fn excess(page: &Page<'_>, text: &str) -> Option<Box<Diagnostic>> {
             return Some(too_deep().at(page.place_of(mark)).into());
         }
         if values > MOST_VALUES {
-            let wrong = Diagnostic::error(Code::TooLarge, "this file holds more than 2,000,000 values")
+            let wrong = Diagnostic::error(Code::TooLarge, "this file holds more than 1,000,000 values")
                 .at(Place::file(page.path));
             return Some(wrong.hint("split it: all files are read as one").into());
         }

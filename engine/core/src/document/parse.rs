@@ -189,7 +189,7 @@ pub(super) fn faults(
         }
     }
     for complaint in explain(page, index, value, checked) {
-        diagnostics.extend(complaint.diagnostic);
+        diagnostics.extend(complaint.diagnostic.map(|diagnostic| *diagnostic));
         pointers.push(complaint.pointer);
     }
     pointers

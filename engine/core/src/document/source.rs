@@ -29,8 +29,8 @@ pub(crate) enum Absent<'s> {
 }
 
 impl SourceTree {
-    /// The most bytes that a file may have. Larger ones are not configuration: 10,000 clusters are 8 MiB.
-    pub const LARGEST_FILE: u64 = 32 << 20;
+    /// The most bytes that a file may have. Larger ones are not configuration: the 10,000 clusters of the largest fleets are 8 MiB.
+    pub const LARGEST_FILE: u64 = 16 << 20;
 
     /// No files yet.
     #[must_use]
