@@ -135,7 +135,7 @@ impl<'a> Fleet<'a> {
                 origin: desired.origin.clone(),
                 as_of,
                 made_at: observed.at,
-                valid_until: VALID_FOR.after(observed.at),
+                valid_until: whole_second(VALID_FOR.after(observed.at)),
                 provenance: observed.provenance,
                 baseline: baseline.map(|baseline| baseline.origin.documents.clone()),
                 clusters: desired.clusters.len(),
@@ -294,6 +294,11 @@ impl<'a> World<'a> {
     fn records(&self) -> &Records {
         self.observed.records.complete().unwrap_or(&self.no_records)
     }
+}
+
+/// People read it, and a second is nothing in an hour.
+fn whole_second(instant: Timestamp) -> Timestamp {
+    Timestamp::from_second(instant.as_second()).unwrap_or(instant)
 }
 
 fn coverage(desired: &Desired, observed: &Observed) -> Vec<SiteCoverage> {
