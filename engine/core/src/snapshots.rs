@@ -280,6 +280,13 @@ impl Reading {
         self.clusters.iter().map(|of_cluster| &of_cluster.uid)
     }
 
+    /// The snapshot of an id, which names this cluster as a rule.
+    pub(crate) fn snapshot<'a>(&self, id: &SnapshotId, uid: &ClusterUid, list: &'a [Snapshot]) -> Option<&'a Snapshot> {
+        let places = self.find(uid).map_or(&[][..], |of_cluster| &of_cluster.places);
+        let mut own = places.iter().map(|place| &list[index(*place)]);
+        own.find(|snapshot| snapshot.id == *id).or_else(|| list.iter().find(|snapshot| snapshot.id == *id))
+    }
+
     /// Whether a snapshot names this cluster.
     pub(crate) fn names(&self, uid: &ClusterUid) -> bool {
         self.find(uid).is_some()
