@@ -179,15 +179,13 @@ fn told(text: &str) -> usize {
         let rest = line.trim_start();
         line.starts_with("  ") && ["+ ", "> ", "~ ", "x ", "- "].iter().any(|symbol| rest.starts_with(symbol))
     };
+    // `same change x 9,412 clusters, 12,001 points (3 exceptions below)  eu/gold  due`: the cell ends at two spaces.
+    let of_group = |rest: &str| {
+        let cell = rest.split("  ").next().unwrap();
+        cell.split_once(", ").map_or(number(cell), |(_, points)| number(points))
+    };
     let of_line = |line: &str| match (line.split_once("same change x "), line.split_once("… and ")) {
-        (Some((_, rest)), _) => match rest.split_once(" points").map(|(before, _)| before.rsplit(' ').next()) {
-            Some(Some(points))
-                if !points.contains('(') && rest.find(" points") < rest.find('(').or(Some(usize::MAX)) =>
-            {
-                number(points)
-            }
-            Some(_) | None => number(rest),
-        },
+        (Some((_, rest)), _) => of_group(rest),
         (None, Some((_, rest))) if rest.contains(" more to ") || rest.contains(" more exceptions") => number(rest),
         (None, Some(_)) => 0,
         (None, None) => usize::from(is_change(line)),
