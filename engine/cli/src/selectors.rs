@@ -34,7 +34,7 @@ pub(crate) struct Selectors {
     pub(crate) max_delete: Option<Limit>,
 }
 
-/// The causes, as arguments.
+/// The causes, as arguments: the clock, the documents, the world.
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
 enum OfCause {
     Due,

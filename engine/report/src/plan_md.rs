@@ -6,7 +6,7 @@
 
 use crate::harmless::{code, prose};
 use crate::plan_text::why;
-use crate::report::{Group, Kind, Level, Report};
+use crate::report::{Group, Kind, Level, Report, WaitingKind};
 use crate::{count, plural};
 use backstay_core::plan::{Action, Change, Finding, Waiting};
 use backstay_core::time::brief;
@@ -34,9 +34,13 @@ pub fn plan_md(report: &Report<'_>, max_chars: usize) -> String {
     for part in &parts {
         left = left.saturating_sub(part.least());
     }
-    for part in &mut parts {
-        left = part.fill(left);
+    for weight in [Weight::Told, Weight::Folded, Weight::Again] {
+        for part in parts.iter_mut().filter(|part| part.weight == weight) {
+            left = part.fill(left);
+        }
     }
+    // What is told in groups needs no empty list below them.
+    parts.retain(|part| part.weight != Weight::Again || part.shown > 0);
     parts.iter().fold(head, |mut text, part| {
         part.write(&mut text);
         text
@@ -56,6 +60,18 @@ struct Part {
     total: usize,
     /// How many lines fit.
     shown: usize,
+    weight: Weight,
+}
+
+/// Which parts get their room first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Weight {
+    /// What everybody should read.
+    Told,
+    /// What is unfolded by whoever wants it.
+    Folded,
+    /// The same once more, one by one.
+    Again,
 }
 
 /// One line, and how many things it tells.
@@ -67,7 +83,11 @@ struct Line {
 impl Part {
     fn new(before: String, after: &str, what: impl Into<String>, lines: Vec<Line>) -> Self {
         let total = lines.iter().map(|line| line.weight).sum();
-        Self { before, after: after.to_owned(), what: what.into(), lines, total, shown: 0 }
+        Self { before, after: after.to_owned(), what: what.into(), lines, total, shown: 0, weight: Weight::Told }
+    }
+
+    fn weighing(self, weight: Weight) -> Self {
+        Self { weight, ..self }
     }
 
     /// Its length without any line.
@@ -161,7 +181,8 @@ fn changes(kind: &Kind<'_>) -> Vec<Part> {
     let groups = Part::new(before, "", more, kind.groups.iter().flat_map(|group| group_lines(kind, group)).collect());
     let before = format!("\n<details><summary>All {} one by one</summary>\n\n{POINTS}", count(kind.changes.len()));
     let lines = kind.changes.iter().map(|change| point(kind, change, 1)).collect();
-    vec![groups, Part::new(before, "\n</details>\n", format!("to {}", kind.verb), lines)]
+    let list = Part::new(before, "\n</details>\n", format!("to {}", kind.verb), lines).weighing(Weight::Again);
+    vec![groups, list]
 }
 
 const POINTS: &str = "| Cluster | Point | Site | Policy | Why |\n|---|---|---|---|---|\n";
@@ -193,22 +214,29 @@ fn group_lines(kind: &Kind<'_>, group: &Group<'_>) -> Vec<Line> {
 }
 
 fn waiting(report: &Report<'_>) -> Vec<Part> {
-    let named = report.waiting.iter().filter(|kind| kind.is_named).flat_map(|kind| &kind.all);
-    let named: Vec<Line> = named.map(|entry| named_wait(entry)).collect();
-    let number: usize = named.len();
-    let before = format!("\n### Waits, and somebody should look: {}\n\n", count(number));
-    let counted = report.waiting.iter().filter(|kind| !kind.is_named);
-    let counted: Vec<Line> = counted
-        .map(|kind| Line {
-            text: format!("- {} {}\n", count(kind.all.len()), prose(kind.told)),
-            weight: kind.all.len(),
-        })
-        .collect();
-    let number: usize = counted.iter().map(|line| line.weight).sum();
-    vec![
-        Part::new(before, "", "that wait", named),
-        Part::new(format!("\n### Waits: {}\n\n", count(number)), "", "that wait", counted),
-    ]
+    let (named, counted): (Vec<_>, Vec<_>) = report.waiting.iter().partition(|kind| kind.is_named);
+    let lines: Vec<Line> = named.iter().flat_map(|kind| &kind.all).map(|entry| named_wait(entry)).collect();
+    let heading = |what: &str, number: usize| format!("\n### {what}: {}\n\n", count(number));
+    let look = heading("Waits, and somebody should look", lines.len());
+    let mut parts = if lines.len() <= FEW {
+        vec![Part::new(look, "", "that wait", lines)]
+    } else {
+        let before = format!("\n<details><summary>All {} one by one</summary>\n\n", count(lines.len()));
+        let list = Part::new(before, "\n</details>\n", "that wait", lines).weighing(Weight::Again);
+        vec![Part::new(look, "", "that wait", kinds_of_waits(&named)), list]
+    };
+    let counted = kinds_of_waits(&counted);
+    let number = counted.iter().map(|line| line.weight).sum();
+    parts.push(Part::new(heading("Waits", number), "", "that wait", counted));
+    parts
+}
+
+fn kinds_of_waits(kinds: &[&WaitingKind<'_>]) -> Vec<Line> {
+    let line = |kind: &&WaitingKind<'_>| {
+        let number = kind.all.len();
+        Line { text: format!("- {} {}\n", count(number), prose(kind.told)), weight: number }
+    };
+    kinds.iter().map(line).collect()
 }
 
 fn named_wait(entry: &Waiting) -> Line {
@@ -230,7 +258,8 @@ fn findings(report: &Report<'_>) -> Vec<Part> {
             let summary = format!("{}: {}", kind.word, count(kind.all.len()));
             (format!("{title}\n<details><summary>{summary}</summary>\n\n"), "\n</details>\n")
         };
-        parts.push(Part::new(before, after, format!("findings: {}", kind.word), lines));
+        let weight = if after.is_empty() { Weight::Told } else { Weight::Folded };
+        parts.push(Part::new(before, after, format!("findings: {}", kind.word), lines).weighing(weight));
     }
     parts
 }

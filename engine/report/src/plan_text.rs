@@ -247,18 +247,16 @@ fn exception(change: &Change) -> Vec<String> {
 }
 
 fn waiting(report: &Report<'_>, paint: Paint, limits: &Limits, out: &mut String) {
-    let named: Vec<&Waiting> =
-        report.waiting.iter().filter(|kind| kind.is_named).flat_map(|kind| &kind.all).copied().collect();
-    for entry in named.iter().take(limits.waiting) {
-        let point = entry.point.map(|point| format!(" {}", brief(point.slot))).unwrap_or_default();
-        let why = clean(&entry.why.to_string());
-        let _ = writeln!(out, "  {} waiting: {}{point}: {why}", paint.cyan("·"), entry.name);
-    }
-    if named.len() > limits.waiting {
-        let left = named.len() - limits.waiting;
-        let kinds = report.waiting.iter().filter(|kind| kind.is_named);
-        let kinds: Vec<String> = kinds.map(|kind| format!("{} {}", count(kind.all.len()), kind.told)).collect();
-        let _ = writeln!(out, "    … and {} more that wait; in all: {}", count(left), kinds.join(", "));
+    let named: Vec<_> = report.waiting.iter().filter(|kind| kind.is_named).collect();
+    let total: usize = named.iter().map(|kind| kind.all.len()).sum();
+    // Each kind has its share, so that many of one kind do not hide another.
+    let share = (limits.waiting / named.len().max(1)).max(1);
+    for kind in named {
+        let most = if total <= limits.waiting { kind.all.len() } else { share };
+        for entry in kind.all.iter().take(most) {
+            let _ = writeln!(out, "  {} waiting: {}", paint.cyan("·"), waits(entry));
+        }
+        more(kind.all.len(), most, &format!("wait {}", kind.told), out);
     }
     for kind in report.waiting.iter().filter(|kind| !kind.is_named) {
         let _ = writeln!(out, "  {} waiting: {} {}", paint.cyan("·"), count(kind.all.len()), kind.told);
@@ -266,6 +264,11 @@ fn waiting(report: &Report<'_>, paint: Paint, limits: &Limits, out: &mut String)
     if !report.waiting.is_empty() {
         out.push('\n');
     }
+}
+
+fn waits(entry: &Waiting) -> String {
+    let point = entry.point.map(|point| format!(" {}", brief(point.slot))).unwrap_or_default();
+    format!("{}{point}: {}", entry.name, clean(&entry.why.to_string()))
 }
 
 fn findings(report: &Report<'_>, paint: Paint, limits: &Limits, out: &mut String) {

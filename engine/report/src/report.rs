@@ -251,16 +251,15 @@ fn basis(plan: &Plan) -> String {
 
 fn narrowed(plan: &Plan) -> Option<String> {
     let narrowed = plan.basis.narrowed.as_ref()?;
-    let mut left_out = vec![plural(narrowed.changes, "change")];
-    if narrowed.findings > 0 {
-        left_out.push(plural(narrowed.findings, "finding"));
-    }
+    let told = [(narrowed.changes, "change"), (narrowed.findings, "finding")];
+    let left_out: Vec<String> =
+        told.into_iter().filter(|(number, _)| *number > 0).map(|(number, what)| plural(number, what)).collect();
+    let left_out = if left_out.is_empty() { String::new() } else { format!("; left out: {}", left_out.join(", ")) };
     Some(format!(
-        "Narrowed by {} to {} of {}; left out: {}",
+        "Narrowed by {} to {} of {}{left_out}",
         narrowed.by.join(" "),
         count(narrowed.clusters),
         plural(plan.basis.clusters, "cluster"),
-        left_out.join(", "),
     ))
 }
 
@@ -342,34 +341,37 @@ fn group<'p>(site: &'p SiteName, policy: &'p PolicyName, same: Vec<&'p Change>) 
 }
 
 fn waiting(waiting: &[Waiting]) -> Vec<WaitingKind<'_>> {
-    let mut kinds: BTreeMap<(bool, &'static str), Vec<&Waiting>> = BTreeMap::new();
+    let mut kinds: BTreeMap<(u8, &'static str), Vec<&Waiting>> = BTreeMap::new();
     for entry in waiting {
-        let (is_named, told) = waits_for(&entry.why);
-        kinds.entry((!is_named, told)).or_default().push(entry);
+        kinds.entry(waits_for(&entry.why)).or_default().push(entry);
     }
-    kinds.into_iter().map(|((is_counted, told), all)| WaitingKind { told, is_named: !is_counted, all }).collect()
+    kinds.into_iter().map(|((rank, told), all)| WaitingKind { told, is_named: rank < LAST_NAMED, all }).collect()
 }
 
-/// What waits for a person, or for what a person should know of, is named; what waits for the clock is counted.
-fn waits_for(why: &WaitingFor) -> (bool, &'static str) {
+/// What waits for a person, or for what a person should know of, is named; what ranks from here on waits for the clock, and
+/// is counted.
+const LAST_NAMED: u8 = 10;
+
+/// How much it needs a person, the most with the lowest number; and what it waits for.
+fn waits_for(why: &WaitingFor) -> (u8, &'static str) {
     match why {
-        WaitingFor::BlastRadius { .. } => (true, "for a limit of deletes"),
-        WaitingFor::NotSafe { .. } => (true, "until deletes are safe"),
-        WaitingFor::Source { .. } => (true, "for a node that is fit as a source"),
-        WaitingFor::BackOff { .. } => (true, "after failed attempts"),
-        WaitingFor::FailedCopy { .. } => (true, "after a failed copy"),
-        WaitingFor::Quota { .. } => (true, "for a provider's quota"),
-        WaitingFor::SiteUnknown { .. } => (false, "in sites that could not be read"),
-        WaitingFor::InProgress => (false, "for points that are being made"),
-        WaitingFor::Grace { .. } => (false, "for the grace of their tombstones"),
-        WaitingFor::Lock { .. } => (false, "for a lock to end"),
-        WaitingFor::Sighting => (false, "for the sweeper to see their tombstones"),
-        WaitingFor::CopyQueue { .. } => (false, "for other copies to end"),
-        WaitingFor::SourceNotReady => (false, "for the point that is to be copied"),
-        WaitingFor::Copies { .. } => (false, "for their copies to be ready"),
-        WaitingFor::DiskSpacing { .. } => (false, "for the provider to take another snapshot of the disk"),
-        WaitingFor::Budget { .. } => (false, "for the provider to answer more calls"),
-        WaitingFor::Lease { .. } => (false, "for another run that works on the cluster"),
+        WaitingFor::BlastRadius { .. } => (0, "for a limit of deletes"),
+        WaitingFor::NotSafe { .. } => (1, "until deletes are safe"),
+        WaitingFor::Source { .. } => (2, "for a node that is fit as a source"),
+        WaitingFor::BackOff { .. } => (3, "after failed attempts"),
+        WaitingFor::FailedCopy { .. } => (4, "after a failed copy"),
+        WaitingFor::Quota { .. } => (5, "for a provider's quota"),
+        WaitingFor::SiteUnknown { .. } => (10, "in sites that could not be read"),
+        WaitingFor::InProgress => (11, "for points that are being made"),
+        WaitingFor::Grace { .. } => (12, "for the grace of their tombstones"),
+        WaitingFor::Lock { .. } => (13, "for a lock to end"),
+        WaitingFor::Sighting => (14, "for the sweeper to see their tombstones"),
+        WaitingFor::CopyQueue { .. } => (15, "for other copies to end"),
+        WaitingFor::SourceNotReady => (16, "for the point that is to be copied"),
+        WaitingFor::Copies { .. } => (17, "for their copies to be ready"),
+        WaitingFor::DiskSpacing { .. } => (18, "for the provider to take another snapshot of the disk"),
+        WaitingFor::Budget { .. } => (19, "for the provider to answer more calls"),
+        WaitingFor::Lease { .. } => (20, "for another run that works on the cluster"),
     }
 }
 

@@ -62,8 +62,10 @@ fn what_a_comment_leaves_out_is_counted_by_kind_however_short_it_must_be() {
     let report = Report::of(&plan);
     let told = plan_md(&report, LEAST_CHARS);
     assert!(told.chars().count() <= LEAST_CHARS, "{}", told.chars().count());
-    assert!(told.contains("more to delete, which `backstay show` tells."), "{told}");
-    assert!(told.contains("more to create, which `backstay show` tells."), "{told}");
+    // Every group is told, however little room there is; of what is told one by one besides, what does not fit is counted.
+    let groups = report.kinds.iter().map(|kind| kind.groups.len()).sum::<usize>();
+    assert_eq!(told.matches("same change x ").count(), groups, "{told}");
+    assert!(told.contains(" more to delete, which `backstay show` tells."), "{told}");
     // What cannot be undone is told before what can.
     let place = |text: &str| told.find(text).unwrap_or_else(|| panic!("{text}: {told}"));
     let order = ["Could not be read", "Delete for good", "Mark for deletion", "Copy", "Create", "Waits", "Findings"];
@@ -179,15 +181,13 @@ fn told(text: &str) -> usize {
         let rest = line.trim_start();
         line.starts_with("  ") && ["+ ", "> ", "~ ", "x ", "- "].iter().any(|symbol| rest.starts_with(symbol))
     };
+    // `same change x 9,412 clusters, 12,001 points (3 exceptions below)  eu/gold  due`: the cell ends at two spaces.
+    let of_group = |rest: &str| {
+        let cell = rest.split("  ").next().unwrap();
+        cell.split_once(", ").map_or(number(cell), |(_, points)| number(points))
+    };
     let of_line = |line: &str| match (line.split_once("same change x "), line.split_once("… and ")) {
-        (Some((_, rest)), _) => match rest.split_once(" points").map(|(before, _)| before.rsplit(' ').next()) {
-            Some(Some(points))
-                if !points.contains('(') && rest.find(" points") < rest.find('(').or(Some(usize::MAX)) =>
-            {
-                number(points)
-            }
-            Some(_) | None => number(rest),
-        },
+        (Some((_, rest)), _) => of_group(rest),
         (None, Some((_, rest))) if rest.contains(" more to ") || rest.contains(" more exceptions") => number(rest),
         (None, Some(_)) => 0,
         (None, None) => usize::from(is_change(line)),
