@@ -43,7 +43,7 @@ pub fn status_text(status: &FleetStatus, view: &FleetView<'_>) -> String {
     let FleetView { width, paint, .. } = *view;
     let mut out = String::new();
     let head = format!("Fleet {} as of {}", status.fleet, brief(status.as_of));
-    let sum = format!("{}: {}", plural(status.clusters.len(), "cluster"), tally(status.clusters.iter(), paint));
+    let sum = format!("{}: {}", plural(status.clusters.len(), "cluster"), tally(&status.clusters, paint));
     out.push_str(&fold(&format!("{}: {sum}\n\n", paint.bold(&head)), width));
     if status.clusters.len() >= FEWEST {
         let by_landscape = status.clusters.iter().any(|cluster| cluster.labels.contains_key(LANDSCAPE));

@@ -52,11 +52,11 @@ fn paint_state(paint: Paint, state: ClusterState, text: &str) -> String {
 }
 
 /// How many clusters are in each state: `2 late, 10 protected`.
-fn tally<'a>(statuses: impl Iterator<Item = &'a ClusterStatus> + Clone, paint: Paint) -> String {
+fn tally(statuses: &[ClusterStatus], paint: Paint) -> String {
     let told: Vec<String> = STATES
         .iter()
         .filter_map(|(state, word, _)| {
-            let number = statuses.clone().filter(|status| status.state == *state).count();
+            let number = statuses.iter().filter(|status| status.state == *state).count();
             (number > 0).then(|| paint_state(paint, *state, &format!("{} {word}", count(number))))
         })
         .collect();

@@ -15,7 +15,7 @@ use std::fmt::Write as _;
 pub fn table_text(fleet: &str, statuses: &[ClusterStatus], as_of: Timestamp, most: usize, paint: Paint) -> String {
     let mut out = String::new();
     let head = format!("Fleet {fleet} as of {}: {}", brief(as_of), plural(statuses.len(), "cluster"));
-    let _ = writeln!(out, "{}: {}\n", paint.bold(&head), tally(statuses.iter(), paint));
+    let _ = writeln!(out, "{}: {}\n", paint.bold(&head), tally(statuses, paint));
     let mut order: Vec<&ClusterStatus> = statuses.iter().collect();
     order.sort_by(|a, b| (a.state, &a.name, &a.uid).cmp(&(b.state, &b.name, &b.uid)));
     let unknown: BTreeSet<_> = statuses.iter().filter_map(|s| Some((&s.site, s.because.as_ref()?))).collect();
