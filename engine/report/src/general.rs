@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use std::fmt;
 
 /// The reason of several changes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct General<'p> {
     /// One of them.
     reason: &'p Reason,
