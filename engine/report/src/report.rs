@@ -213,17 +213,23 @@ fn verdict(plan: &Plan, counts: Counts, gaps: usize) -> Verdict {
     let (level, text) = match (gaps, counts.destroy, plan.changes.len()) {
         (1.., _, _) => {
             let sites = plural(plan.coverage.len(), "site");
-            let text = format!("Not everything was seen: {} of {sites} could not be read", count(gaps));
+            let deletes = match counts.destroy {
+                0 => String::new(),
+                deletes => format!("; {}", deleted(deletes)),
+            };
+            let text = format!("Not everything was seen: {} of {sites} could not be read{deletes}", count(gaps));
             (Level::Incomplete, text)
         }
         (0, 0, 0) if plan.waiting.is_empty() => (Level::InSync, "In sync: there is nothing to do".to_owned()),
         (0, 0, 0) => (Level::InSync, format!("Nothing to do now; {} waiting", count(plan.waiting.len()))),
         (0, 0, 1..) => (Level::Changes, "Nothing will be deleted".to_owned()),
-        (0, deletes @ 1.., _) => {
-            (Level::Deletes, format!("{} will be deleted for good", plural(deletes, "recovery point")))
-        }
+        (0, deletes @ 1.., _) => (Level::Deletes, deleted(deletes)),
     };
     Verdict { level, text }
+}
+
+fn deleted(points: usize) -> String {
+    format!("{} will be deleted for good", plural(points, "recovery point"))
 }
 
 fn basis(plan: &Plan) -> String {

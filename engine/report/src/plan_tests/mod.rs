@@ -85,8 +85,8 @@ fn the_verdict_says_the_worst_first() {
     let mut deletes = plan(vec![due("create"), due("delete")]);
     assert_eq!(levels(&deletes), (Level::Deletes, "1 recovery point will be deleted for good".to_owned()));
     deletes.coverage[0].unknown = Some("x".to_owned());
-    let told = "Not everything was seen: 1 of 4 sites could not be read".to_owned();
-    assert_eq!(levels(&deletes), (Level::Incomplete, told));
+    let told = "Not everything was seen: 1 of 4 sites could not be read; 1 recovery point will be deleted for good";
+    assert_eq!(levels(&deletes), (Level::Incomplete, told.to_owned()));
 }
 
 #[test]
