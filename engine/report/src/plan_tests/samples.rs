@@ -211,7 +211,7 @@ pub(super) fn findings() -> Vec<FindingKind> {
 }
 
 pub(super) fn waiting(number: usize, why: WaitingFor) -> Waiting {
-    let point = (number % 5 > 0).then(|| action("delete", number).point());
+    let point = (!number.is_multiple_of(5)).then(|| action("delete", number).point());
     Waiting {
         cluster: format!("uid-{number:05}").parse().unwrap(),
         name: format!("db-{number:05}").parse().unwrap(),
@@ -221,7 +221,7 @@ pub(super) fn waiting(number: usize, why: WaitingFor) -> Waiting {
 }
 
 pub(super) fn finding(number: usize, what: FindingKind) -> Finding {
-    let site = (number % 7 > 0).then(|| SITES[number % 4].parse().unwrap());
+    let site = (!number.is_multiple_of(7)).then(|| SITES[number % 4].parse().unwrap());
     Finding { site, subject: format!("db-{number:05}"), what }
 }
 
