@@ -27,7 +27,7 @@ fn an_impossible_world_is_refused_with_its_place() {
         (
             |s| {
                 s.snapshots =
-                    vec![WorldSnapshot { made: "2026-11-23T00:00:01Z".into(), ..by_hand("snap-1", "vol-data") }]
+                    vec![WorldSnapshot { made: "2026-11-23T00:00:01Z".into(), ..by_hand("snap-1", "vol-data") }];
             },
             "spec.snapshots[0].made: it was made after the world began",
         ),
