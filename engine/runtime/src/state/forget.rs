@@ -83,7 +83,7 @@ fn sighting_key(digest: &Digest) -> String {
 
 /// The tombstones that count, by their keys.
 fn living(records: &Records) -> BTreeMap<String, (&Tombstone, Digest)> {
-    let all = records.tombstones.values().flat_map(|of_site| of_site.values());
+    let all = records.tombstones.values().flat_map(BTreeMap::values);
     all.map(|tombstone| {
         let (said, digest) = (&tombstone.content, tombstone.digest());
         let key = format!("{}{}", tombstone_prefix(&said.site, &said.snapshot), digest.brief());
@@ -96,7 +96,7 @@ fn living(records: &Records) -> BTreeMap<String, (&Tombstone, Digest)> {
 fn useless_sightings(records: &Records, observed: &Observed) -> Vec<String> {
     let earliest = observed.sites.values().filter_map(|listing| Some(listing.complete()?.clock.now)).min();
     let Some(limit) = earliest.map(|now| KEPT.before(now)) else { return Vec::new() };
-    let tombstones = records.tombstones.values().flat_map(|of_site| of_site.values());
+    let tombstones = records.tombstones.values().flat_map(BTreeMap::values);
     let living: BTreeSet<Digest> = tombstones.map(Tombstone::digest).collect();
     let old = records.sightings.iter().filter(|(digest, at)| **at < limit && !living.contains(digest));
     old.map(|(digest, _)| sighting_key(digest)).collect()
