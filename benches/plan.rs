@@ -61,6 +61,7 @@ fn main() {
     let number = |word: &str| word.parse::<usize>().unwrap();
     match words.as_slice() {
         ["--prepare", clusters, points, file] => prepare(number(clusters), number(points), file),
+        ["--fleet", clusters, points, directory] => fleet(number(clusters), number(points), directory),
         ["--row", clusters, points, file] => println!("{}", row(number(clusters), number(points), file, RUNS)),
         ["--row", clusters, points, file, runs] => {
             println!("{}", row(number(clusters), number(points), file, number(runs)));
@@ -120,6 +121,19 @@ fn prepare(clusters: usize, points: usize, file: &str) {
     std::fs::write(file, inventory::write(&Threads, &observed, Some(&seal_key()))).unwrap();
 }
 
+/// The same with its documents and its seal key, as a fleet's directory: `benches/inventory` plans over it.
+fn fleet(clusters: usize, points: usize, directory: &str) {
+    let root = std::path::Path::new(directory);
+    let mut files = documents(clusters);
+    files.insert(".backstay/seal.key".to_owned(), seal_key().to_file_content());
+    for (name, content) in files {
+        let file = root.join(name);
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(file, content).unwrap();
+    }
+    prepare(clusters, points, root.join("observed.inventory").to_str().unwrap());
+}
+
 /// Each step alone, so that what is measured has the memory of its input, and no holes that were left when that was made up.
 fn row(clusters: usize, points: usize, file: &str, runs: usize) -> String {
     if !std::fs::exists(file).unwrap() {
@@ -144,6 +158,9 @@ fn row(clusters: usize, points: usize, file: &str, runs: usize) -> String {
     // Whoever makes it faster must not change it.
     eprintln!("{clusters} clusters, the plan's digest: {}", canonical::digest(&warm));
     verify_with(&Threads, warm, &declared, &observed).unwrap_or_else(|violations| panic!("{violations}"));
+    // The allocator gives back what was freed while the input was read, when a second has passed and somebody asks for more.
+    std::thread::sleep(std::time::Duration::from_millis(1500));
+    drop(planner::plan_with(&Threads, &declared, &observed, Some(&declared), as_of()));
     // Peak memory from here on: that of the input, and what a plan adds.
     std::fs::write("/proc/self/clear_refs", "5").unwrap();
     let mut planning = Vec::new();

@@ -64,6 +64,27 @@ fn bash_completes_verbs_flags_values_files_and_clusters() {
 }
 
 #[test]
+fn fish_completes_with_what_each_word_means() {
+    let place = Place::small();
+    let binary = Path::new(env!("CARGO_BIN_EXE_backstay")).parent().unwrap();
+    let path = format!("{}:{}", binary.display(), std::env::var("PATH").unwrap());
+    let script = "backstay completion fish | source; for line in $argv; complete -C $line; end";
+    let lines = ["backstay sim", "backstay plan -inv", "backstay status w", "backstay apply -role=sw"];
+    let mut fish = Command::new("fish");
+    fish.args(["--no-config", "-c", script]).args(lines).current_dir(place.directory.path()).env("PATH", path);
+    // A shell that is not on this machine is passed over.
+    let Ok(output) = fish.env("HOME", place.directory.path()).output() else { return };
+    assert_eq!(
+        String::from_utf8(output.stdout).unwrap(),
+        "simulate\tWhat will be made, kept, stored and paid until an instant; changes nothing\n\
+         -inventory\tPlan over a recorded inventory; such a plan is never applied\nwiki\n\
+         -role=sweep\tDeletes alone, and the sightings that start their grace\n",
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+#[test]
 fn completion_is_quiet_where_there_is_no_fleet_or_a_broken_one() {
     let place = Place::empty();
     let has_names = |place: &Place| completed(place, "backstay status ").iter().any(|word| !word.starts_with('-'));

@@ -116,8 +116,13 @@ fn every_form_is_written_out_for_those_who_judge_it() {
         write("sarif", &place.run(&["drift", "-sarif"]).out);
         write("junit.xml", &place.run(&["drift", "-junit"]).out);
         write("drift.json", &told(&place.run(&["drift", "-json"]).out).to_string());
+        let said = place.run(&["status", "-json"]).out;
+        let mut status = lines(&said).into_iter().find(|line| line["type"] == "status").unwrap();
+        // What every line has is no part of the status.
+        status.as_object_mut().unwrap().retain(|key, _| !key.starts_with('@') && key != "type");
+        write("status.json", &status.to_string());
     }
-    assert_eq!(fs::read_dir(&directory).unwrap().count(), 9);
+    assert_eq!(fs::read_dir(&directory).unwrap().count(), 12);
 }
 
 #[test]

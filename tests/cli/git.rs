@@ -134,6 +134,30 @@ fn a_base_shows_only_what_the_change_causes() {
 }
 
 #[test]
+fn a_part_of_a_plan_is_compared_with_the_same_part() {
+    let place = committed();
+    let change = |from: &str, to: &str| place.replace("policies/policies.yaml", from, to);
+    place.done(&["apply", "-auto-approve"]);
+    for hours in ["8h", "16h", "24h", "48h"] {
+        place.done(&["apply", "-auto-approve", &format!("-as-of=+{hours}")]);
+    }
+    change("last: 3", "last: 1");
+    let whole = place.done(&["plan", "-as-of=+8h", "-base=HEAD"]).out;
+    assert!(whole.contains("x recovery-point wiki"), "{whole}");
+    let part = place.done(&["plan", "-as-of=+8h", "-base=HEAD", "-cluster=wiki"]).out;
+    assert!(part.contains("x recovery-point wiki") && !part.contains("No longer planned"), "{part}");
+    let other = place.done(&["plan", "-as-of=+8h", "-base=HEAD", "-cluster=orders"]).out;
+    assert!(other.contains("the documents change nothing of the plan"), "{other}");
+    let due = place.done(&["plan", "-as-of=+8h", "-base=HEAD", "-only=due"]).out;
+    assert!(!due.contains("(config)") && due.contains("beyond last 1; without it: beyond last 3"), "{due}");
+    for view in ["-md", "-full", "-group-by=site", "-max-delete=3"] {
+        let said = place.run(&["plan", "-base=HEAD", view]);
+        assert_eq!(said.code, 1, "{view}");
+        assert!(said.err.contains("cannot be used with"), "{view}: {}", said.err);
+    }
+}
+
+#[test]
 fn a_cluster_that_comes_and_a_site_that_goes_are_told_by_their_points() {
     let place = committed();
     place.done(&["apply", "-auto-approve"]);

@@ -71,7 +71,7 @@ fn version_is_told_in_every_way_that_hands_know() {
 }
 
 /// Every verb, in the order of the help.
-const VERBS: [&str; 16] = [
+const VERBS: [&str; 17] = [
     "init",
     "validate",
     "fmt",
@@ -87,6 +87,7 @@ const VERBS: [&str; 16] = [
     "state",
     "lease",
     "completion",
+    "explain",
     "version",
 ];
 
@@ -141,7 +142,7 @@ fn nothing_that_is_not_built_is_in_the_help() {
         .filter_map(|line| line.split_whitespace().next())
         .collect();
     assert_eq!(commands, VERBS.into_iter().chain(["help"]).collect::<Vec<_>>());
-    for unbuilt in ["restore"] {
+    for unbuilt in ["restore", "drill", "wal "] {
         assert!(!help.contains(unbuilt), "{unbuilt}");
     }
     // Every command that is listed does something: it knows its own help.

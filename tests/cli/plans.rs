@@ -55,7 +55,7 @@ fn a_plan_whose_commit_is_not_here_is_stale_and_says_what_to_fetch() {
     commit(&place);
     let said = place.run(&["apply", "a.plan"]);
     assert_eq!(said.code, 4);
-    let told = format!("could not read commit {first}");
+    let told = format!("there is no commit `{first}`");
     assert!(said.err.contains(&told) && said.err.contains("fetch that commit, or make a new one"), "{}", said.err);
 }
 
@@ -94,4 +94,32 @@ fn a_file_that_is_no_plan_or_inventory_is_named_with_what_is_wrong() {
         assert_eq!(said.code, 1, "{arguments:?}");
         assert!(said.err.contains(told), "{arguments:?}: {}", said.err);
     }
+}
+
+/// Both forms of an inventory say the same, whether or not the key is there that signed it; a changed file is refused.
+#[test]
+fn an_inventory_is_read_in_either_form_and_a_changed_one_is_refused() {
+    let place = Place::small();
+    place.done(&["apply", "-auto-approve"]);
+    place.done(&["observe", "-out=i.json"]);
+    place.done(&["observe", "-out=i.inventory"]);
+    let plan = |file: &str| place.done(&["plan", "-as-of=+8h", &format!("-inventory={file}")]).out;
+    let by_json = plan("i.json");
+    assert!(by_json.contains("from a recorded inventory: it cannot be applied"), "{by_json}");
+    assert_eq!(plan("i.inventory"), by_json);
+    let path = place.directory.path().join("i.inventory");
+    let mut bytes = std::fs::read(&path).unwrap();
+    // Who has another key checks every seal, and comes to the same.
+    let key = place.directory.path().join(".backstay/seal.key");
+    let ours = std::fs::read(&key).unwrap();
+    std::fs::remove_file(&key).unwrap();
+    assert_eq!(plan("i.inventory"), by_json);
+    std::fs::write(&key, ours).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    let said = place.run(&["plan", "-inventory=i.inventory"]);
+    assert_eq!(said.code, 1, "{}", said.out);
+    assert!(said.err.contains("i.inventory is not an inventory (it "), "{}", said.err);
+    assert!(said.err.contains("`backstay observe -out` writes one"), "{}", said.err);
 }

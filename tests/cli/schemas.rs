@@ -63,7 +63,7 @@ fn a_plans_json_is_what_its_schema_says_and_the_schema_is_not_content_with_less(
         less.as_object_mut().unwrap().remove(key);
         assert!(!schema.is_valid(&less), "{key}");
     }
-    let mut more = plan.clone();
+    let mut more = plan;
     more["resource_changes"][0]["change"]["unheard_of"] = Value::Null;
     assert!(!schema.is_valid(&more));
 }

@@ -64,7 +64,7 @@ pub(crate) enum Command {
     /// Make a first fleet: commented documents for an IaaS, with schemas for editors
     Init(InitOptions),
     /// Check the documents: every error at once, each with its place and a hint
-    Validate,
+    Validate(ValidateOptions),
     /// Give all documents one look, without a change to what they say
     Fmt(FmtOptions),
     /// List everything that exists, and record it
@@ -96,13 +96,29 @@ pub(crate) enum Command {
     /// Write the manual pages
     #[command(hide = true)]
     Man(ManOptions),
+    /// What the code of a diagnostic means, with an example that is wrong and one that is right
+    Explain(ExplainOptions),
     /// The version, and the providers that this build has
     Version,
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct ExplainOptions {
+    /// The code, as it stands between the brackets of `error[CODE]`; without it, all codes
+    #[arg(value_name = "CODE")]
+    pub(crate) code: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ValidateOptions {
+    /// Ask every site, too: whether it answers, and whether the machines and disks that are declared exist there
+    #[arg(long)]
+    pub(crate) online: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct ObserveOptions {
-    /// Write the inventory to a file, for `plan -inventory`
+    /// Write the inventory to a file, for `plan -inventory`; one that is named .json is JSON
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
 }
@@ -125,7 +141,7 @@ pub(crate) struct PlanOptions {
     #[arg(id = "ref", long, value_name = "GITREF")]
     pub(crate) git_ref: Option<String>,
     /// Show only what the documents cause, compared with those of this commit
-    #[arg(long, value_name = "GITREF", conflicts_with = "selectors")]
+    #[arg(long, value_name = "GITREF", conflicts_with_all = ["md", "group_by", "full", "max_delete"])]
     pub(crate) base: Option<String>,
     #[command(flatten)]
     pub(crate) selectors: Selectors,
@@ -171,6 +187,12 @@ pub(crate) struct StatusOptions {
     /// One cluster, by name or uid
     #[arg(value_name = "CLUSTER")]
     pub(crate) cluster: Option<String>,
+    /// List every cluster, not only the worst
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// What the map is grouped by: site, policy or a label; `landscape` where clusters have that label, else site
+    #[arg(long, value_name = "KEY")]
+    pub(crate) group_by: Option<String>,
 }
 
 #[derive(Debug, Args)]

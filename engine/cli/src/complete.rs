@@ -6,10 +6,9 @@
 use crate::args::{self, ShellName, has_one_dash};
 use crate::exit::Code;
 use crate::host::{Host, Io};
-use backstay_core::document::SourceTree;
 use backstay_core::model::Origin;
 use backstay_core::resolve::resolve;
-use backstay_runtime::file_store::read_documents;
+use backstay_runtime::sources::from_work_tree;
 use clap_complete::engine::{ArgValueCandidates, CompletionCandidate, complete};
 use clap_complete::env::Shells;
 use std::ffi::{OsStr, OsString};
@@ -160,12 +159,10 @@ fn with_clusters(grammar: clap::Command, root: &Path) -> clap::Command {
 
 /// The names of the clusters that the documents of this directory declare.
 fn clusters(root: &Path) -> Vec<CompletionCandidate> {
-    let Ok(documents) = read_documents(root, SourceTree::takes) else { return Vec::new() };
-    let documents: Vec<_> = documents.into_iter().filter_map(|(path, bytes)| Some((path, bytes.ok()?))).collect();
-    if documents.iter().map(|(_, bytes)| bytes.len()).sum::<usize>() > MOST_BYTES {
+    let Ok(tree) = from_work_tree(root) else { return Vec::new() };
+    if tree.bytes() > MOST_BYTES {
         return Vec::new();
     }
-    let tree: SourceTree = documents.into_iter().collect();
     let origin = Origin { commit: None, dirty: false, documents: tree.digest() };
     let Some(desired) = resolve(&tree, origin).desired else { return Vec::new() };
     let candidate = |name: &str| CompletionCandidate::new(OsStr::new(name));

@@ -1,6 +1,6 @@
 //! Unified differences of texts, as `diff -u` and git show them.
 
-use backstay_core::diagnostic::source_line;
+use backstay_core::diagnostic::shown;
 use backstay_report::{Paint, clean};
 use similar::TextDiff;
 
@@ -24,7 +24,7 @@ pub(crate) fn harmless(line: &str) -> String {
     match line.char_indices().nth(1) {
         Some((at, _)) if !line.starts_with("@@") => {
             let (mark, text) = line.split_at(at);
-            format!("{mark}{}", source_line(text, 0, 0).0)
+            format!("{mark}{}", shown(text))
         }
         Some(_) | None => clean(line),
     }

@@ -45,7 +45,7 @@ impl Code {
         match self {
             Self::Done => "done; no difference",
             Self::Error => "error, also in the command line itself",
-            Self::Differences => "differences: `plan -detailed-exitcode`",
+            Self::Differences => "differences: `plan -detailed-exitcode`, and `drift` always",
             Self::Partial => "applied in part; `fmt -check`: a file is not formatted",
             Self::Stale => "the plan is stale or expired",
             Self::Refused => "refused by policy, limit or protection",

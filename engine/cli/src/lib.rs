@@ -50,8 +50,10 @@ pub async fn run(arguments: impl IntoIterator<Item = OsString>, host: &Host, io:
         }
     };
     log_to_stderr(arguments.global.log.as_deref());
-    let is_one_document =
-        matches!(arguments.command, Command::Show(_) | Command::Version | Command::Completion(_) | Command::Man(_));
+    let is_one_document = matches!(
+        arguments.command,
+        Command::Show(_) | Command::Explain(_) | Command::Version | Command::Completion(_) | Command::Man(_)
+    );
     let screen = Screen::new(io, &arguments.global, is_one_document, host);
     let done = match screen.open_file(&arguments.global, host) {
         Ok(()) => dispatch(&arguments, host, &screen).await,
@@ -70,7 +72,7 @@ async fn dispatch(arguments: &Arguments, host: &Host, screen: &Screen) -> anyhow
     let global = &arguments.global;
     match &arguments.command {
         Command::Init(options) => commands::init::run(options, global, host, screen),
-        Command::Validate => commands::validate::run(global, host, screen),
+        Command::Validate(options) => commands::validate::run(options, global, host, screen).await,
         Command::Fmt(options) => commands::fmt::run(options, global, host, screen),
         Command::Observe(options) => commands::observe::run(options, global, host, screen).await,
         Command::Plan(options) => commands::plan::run(options, global, host, screen).await,
@@ -85,6 +87,7 @@ async fn dispatch(arguments: &Arguments, host: &Host, screen: &Screen) -> anyhow
         Command::Lease(command) => commands::lease::run(command, global, host, screen).await,
         Command::Completion(options) => commands::completion::run(options, screen),
         Command::Man(options) => commands::man::run(options, global, host, screen),
+        Command::Explain(options) => commands::explain::run(options, screen),
         Command::Version => Ok(commands::version::run(host, screen)),
     }
 }

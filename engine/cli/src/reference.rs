@@ -8,8 +8,12 @@ use clap_mangen::roff::{Roff, bold, roman};
 use std::fmt::Write as _;
 
 /// The environment variables that change what the command line does.
-const ENVIRONMENT: [(&str, &str); 6] = [
-    ("NO_COLOR", "no colours, whatever its value"),
+const ENVIRONMENT: [(&str, &str); 10] = [
+    ("BACKSTAY_CLI_ARGS", "arguments of every verb, before those of the command line, which win"),
+    ("BACKSTAY_CLI_ARGS_VERB", "the same for one verb: `BACKSTAY_CLI_ARGS_plan`, `BACKSTAY_CLI_ARGS_lease_break`"),
+    ("BACKSTAY_IN_AUTOMATION", "set: what to do next is not told"),
+    ("CI", "set: nobody is asked, and no bars are drawn, even on a terminal"),
+    ("NO_COLOR", "set: no colours, even on a terminal"),
     ("TERM", "`dumb`: no colours and no bars"),
     ("USER", "who holds a point (`hold`)"),
     ("AWS_*", "where a state store on S3 is, and by which credentials: docs/state.md"),
@@ -215,7 +219,7 @@ fn table<'a>(out: &mut String, arguments: impl Iterator<Item = &'a Arg>) {
         if matches!(argument.get_action(), ArgAction::Append) {
             told.push_str(". May be given more than once");
         }
-        let _ = writeln!(out, "| `{written}` | {} |", cell(&told));
+        let _ = writeln!(out, "| `{}` | {} |", written.replace('|', "\\|"), cell(&told));
     }
 }
 

@@ -5,7 +5,7 @@ use crate::environment::is_set;
 use crate::exit::Codes;
 use crate::host::{Host, Io};
 use crate::session::directory;
-use backstay_core::diagnostic::{Diagnostics, Severity};
+use backstay_core::diagnostic::{Diagnostics, Part, Severity};
 use backstay_report::{Paint, View, fold};
 use backstay_runtime::seams::Clock;
 use serde_json::{Value, json};
@@ -134,6 +134,11 @@ impl Screen {
         View { paint: self.out_paint, width: self.streams().width, full }
     }
 
+    /// How many columns results have; a file has as many as are easy to read.
+    pub(crate) fn width(&self) -> usize {
+        self.streams().width.unwrap_or(100)
+    }
+
     /// Writes a result.
     pub(crate) fn out(&self, text: &str) {
         let mut streams = self.streams();
@@ -201,7 +206,17 @@ impl Screen {
             }
         }
         if !self.is_json {
-            self.err(&diagnostics.render());
+            self.err(&diagnostics.draw(&|part, text| self.paint(part, text)));
+        }
+    }
+
+    fn paint(&self, part: Part, text: &str) -> String {
+        let paint = self.err_paint;
+        match part {
+            Part::Error => paint.red(text),
+            Part::Warning => paint.yellow(text),
+            Part::Message | Part::Hint => paint.bold(text),
+            Part::Gutter | Part::Related | Part::Note => paint.cyan(text),
         }
     }
 

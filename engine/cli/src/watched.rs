@@ -28,7 +28,12 @@ pub(crate) struct Watched {
 impl Watched {
     /// Opens the fleet; `None` when its documents say too little, which has been told.
     pub(crate) fn open(global: &Global, host: &Host, screen: &Screen) -> anyhow::Result<Option<Self>> {
-        let Documents { root, sources, desired, diagnostics } = read_documents(global, host, screen)?;
+        Self::of(read_documents(global, host, screen)?, global, host)
+    }
+
+    /// The same of documents that were read.
+    pub(crate) fn of(documents: Documents, global: &Global, host: &Host) -> anyhow::Result<Option<Self>> {
+        let Documents { root, sources, desired, diagnostics } = documents;
         let Some(desired) = desired else { return Ok(None) };
         let (store, state) = store_of(&root, &desired, host)?;
         let watch = Watch::open(&host.registry, &desired, Home { fleet: &root, state: &state }, store);

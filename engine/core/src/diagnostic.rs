@@ -1,14 +1,21 @@
 //! What is wrong with a document, where, and what to do: every error at once, never only the first.
 
+mod code;
 mod quote;
 mod render;
 
-pub use quote::{quote, source_line};
+pub use code::Code;
+pub use quote::quote;
+pub(crate) use quote::{Shown, byte_of, secret_at, source_line};
+pub use render::Part;
 
 use serde::{Deserialize, Serialize};
 
-/// The code of the diagnostic that counts the ones that are not shown.
-pub(crate) const TOO_MANY: &str = "too-many";
+/// A line of a document as others may see it: no secrets, no control characters, and no more than a screen takes.
+#[must_use]
+pub fn shown(line: &str) -> String {
+    source_line(line, 0, 0, secret_at(line)).text
+}
 
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -18,6 +25,8 @@ pub enum Severity {
     Error,
     /// Everything is read as written, and it is probably not what was meant.
     Warning,
+    /// What follows from an error elsewhere, and goes away with it.
+    Note,
 }
 
 impl Severity {
@@ -27,6 +36,7 @@ impl Severity {
         match self {
             Self::Error => "error",
             Self::Warning => "warning",
+            Self::Note => "note",
         }
     }
 }
@@ -59,12 +69,35 @@ impl Place {
         Self { file: file.to_owned(), line: 0, column: 0, source_line: String::new(), marker: 0, length: 0 }
     }
 
+    /// A line of it, from 1, and a column, from 0, with what is shown of that line.
+    pub(crate) fn on(self, line: usize, column: usize, shown: Shown) -> Self {
+        let Shown { text, marker, length } = shown;
+        Self { line, column: column + 1, source_line: text, marker, length, ..self }
+    }
+
+    /// A line of it, from 1, and a column, from 0, with the line's own text: what is shown of it is fit for a terminal.
+    #[must_use]
+    pub fn on_line(self, line: usize, column: usize, text: &str) -> Self {
+        self.on(line, column, source_line(text, column, 1, secret_at(text)))
+    }
+
     /// `file:line:column`, as far as it is known.
     #[must_use]
     pub fn address(&self) -> String {
         let file = quote::escape(&self.file);
         if self.line == 0 { file } else { format!("{file}:{}:{}", self.line, self.column) }
     }
+}
+
+/// Another place that a diagnostic is about.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Related {
+    /// Where.
+    #[serde(flatten)]
+    pub place: Place,
+    /// What is there.
+    pub label: String,
 }
 
 /// One thing that is wrong.
@@ -74,12 +107,18 @@ pub struct Diagnostic {
     /// How bad it is.
     pub severity: Severity,
     /// What kind of mistake it is: stable, for `backstay explain`.
-    pub code: String,
+    pub code: Code,
     /// What is wrong, in one line.
     pub message: String,
     /// Where, unless it is about what is nowhere.
     #[serde(flatten, default, skip_serializing_if = "Option::is_none")]
     pub place: Option<Place>,
+    /// What stands at that place, where other places are shown beside it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// The other places that it is about.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub related: Vec<Related>,
     /// What to do next.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
@@ -88,26 +127,48 @@ pub struct Diagnostic {
 impl Diagnostic {
     /// An error without a place or a hint yet.
     #[must_use]
-    pub fn error(code: &str, message: impl Into<String>) -> Self {
+    pub fn error(code: Code, message: impl Into<String>) -> Self {
         Self {
             severity: Severity::Error,
-            code: code.to_owned(),
+            code,
             message: quote::escape(&message.into()),
             place: None,
+            label: None,
+            related: Vec::new(),
             hint: None,
         }
     }
 
     /// A warning without a place or a hint yet.
     #[must_use]
-    pub fn warning(code: &str, message: impl Into<String>) -> Self {
+    pub fn warning(code: Code, message: impl Into<String>) -> Self {
         Self { severity: Severity::Warning, ..Self::error(code, message) }
+    }
+
+    /// What follows from an error elsewhere, without a place or a hint yet.
+    #[must_use]
+    pub fn note(code: Code, message: impl Into<String>) -> Self {
+        Self { severity: Severity::Note, ..Self::error(code, message) }
     }
 
     /// The same at a place.
     #[must_use]
     pub fn at(mut self, place: Place) -> Self {
         self.place = Some(place);
+        self
+    }
+
+    /// The same with what stands at its place.
+    #[must_use]
+    pub fn label(mut self, label: impl Into<String>) -> Self {
+        self.label = Some(quote::escape(&label.into()));
+        self
+    }
+
+    /// The same with another place that it is about.
+    #[must_use]
+    pub fn beside(mut self, place: Place, label: impl Into<String>) -> Self {
+        self.related.push(Related { place, label: quote::escape(&label.into()) });
         self
     }
 
@@ -119,7 +180,7 @@ impl Diagnostic {
     }
 }
 
-/// Everything that is wrong, by file, line and column.
+/// Everything that is wrong, by file, line and column; what only follows from it comes last.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Diagnostics(Vec<Diagnostic>);
@@ -140,7 +201,13 @@ impl Diagnostics {
     /// Whether anything was left out.
     #[must_use]
     pub fn has_errors(&self) -> bool {
-        self.0.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
+        self.count(Severity::Error) > 0
+    }
+
+    /// How many are this bad.
+    #[must_use]
+    pub fn count(&self, severity: Severity) -> usize {
+        self.0.iter().filter(|diagnostic| diagnostic.severity == severity).count()
     }
 
     /// All of them, in order.
@@ -149,22 +216,22 @@ impl Diagnostics {
     }
 }
 
+impl Diagnostic {
+    /// What its place in the order is told by.
+    fn rank(&self) -> impl Ord + '_ {
+        let file = self.place.as_ref().map(|place| place.file.as_str());
+        let is_note = self.severity == Severity::Note;
+        let count = self.code == Code::TooMany;
+        (is_note, file.is_none(), file, count, &self.place, self.severity, &self.message, (&self.hint, &self.related))
+    }
+}
+
 impl FromIterator<Diagnostic> for Diagnostics {
     fn from_iter<I: IntoIterator<Item = Diagnostic>>(diagnostics: I) -> Self {
         let mut all: Vec<Diagnostic> = diagnostics.into_iter().collect();
-        // A file's count of what is not shown follows what is; what has no place at all follows everything.
-        all.sort_by_cached_key(|d| {
-            let file = d.place.as_ref().map(|place| place.file.clone());
-            (
-                d.place.is_none(),
-                file,
-                d.code == TOO_MANY,
-                d.place.clone(),
-                d.severity,
-                d.message.clone(),
-                d.hint.clone(),
-            )
-        });
+        // Causes come before what follows from them. A file's count of what is not shown follows what is; what has no place
+        // at all follows everything.
+        all.sort_by(|a, b| a.rank().cmp(&b.rank()));
         all.dedup();
         Self(all)
     }

@@ -37,6 +37,7 @@ pub mod schedule;
 pub mod seal;
 mod share;
 mod snapshots;
+pub mod status;
 pub mod tags;
 mod text;
 pub mod time;

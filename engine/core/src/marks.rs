@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::collections::btree_map;
 use std::ops::{Deref, DerefMut};
-use std::sync::OnceLock;
+use std::sync::Arc;
 
 /// The records of one site, by snapshot.
 type AtSite = BTreeMap<SnapshotId, Tombstone>;
@@ -26,7 +26,7 @@ type AtSite = BTreeMap<SnapshotId, Tombstone>;
 pub struct Tombstones {
     by_site: BTreeMap<SiteName, AtSite>,
     #[serde(skip)]
-    found: Memos<Keyring, BTreeMap<SiteName, Marks>>,
+    found: Memos<Keyring, BTreeMap<SiteName, Arc<Marks>>>,
 }
 
 impl Deref for Tombstones {
@@ -62,16 +62,16 @@ impl<'a> IntoIterator for &'a Tombstones {
 
 impl Tombstones {
     /// What was found out of the records of a site, by these keys.
-    pub(crate) fn marks_at(&self, site: &SiteName, keyring: &Keyring) -> Option<&Marks> {
+    pub(crate) fn marks_at(&self, site: &SiteName, keyring: &Keyring) -> Option<&Arc<Marks>> {
         let of = |site: &SiteName, at_site: &AtSite| {
             let (prints, order) = Prints::of(at_site.keys().map(print_of));
             let in_order: Vec<(&SnapshotId, &Tombstone)> = at_site.iter().collect();
             let records = order.into_iter().map(|place| {
                 let (id, record) = in_order[index(place)];
-                Kept { id: id.clone(), record: record.clone(), said: OnceLock::new() }
+                Kept { id: id.clone(), record: record.clone() }
             });
             let records = records.collect();
-            (site.clone(), Marks { site: site.clone(), keyring: keyring.clone(), prints, records })
+            (site.clone(), Arc::new(Marks { site: site.clone(), keyring: keyring.clone(), prints, records }))
         };
         let find = || (keyring.clone(), self.by_site.iter().map(|(site, own)| of(site, own)).collect());
         self.found.get(&|by| by == keyring, &find).get(site)
@@ -92,7 +92,6 @@ pub(crate) struct Marks {
 struct Kept {
     id: SnapshotId,
     record: Tombstone,
-    said: OnceLock<Option<Said>>,
 }
 
 /// What a genuine record of the right place says.
@@ -104,8 +103,8 @@ pub(crate) struct Said {
     pub(crate) at: Timestamp,
     pub(crate) grace: Duration,
     pub(crate) cause: Cause,
-    /// Of the record, as sightings have it.
-    pub(crate) digest: u64,
+    /// When the sweeper saw it first.
+    pub(crate) seen: Option<Timestamp>,
 }
 
 /// What there is of a snapshot.
@@ -118,22 +117,53 @@ pub(crate) enum Record<'a> {
     Genuine(&'a Said),
 }
 
-impl Marks {
-    /// Whether there may be a record of a snapshot.
-    pub(crate) fn may_have(&self, print: u64) -> bool {
-        self.prints.find(print) != Found::None
+/// What is recorded of the snapshots of one cluster at one site: of each that has a record, by its print.
+#[derive(Debug)]
+pub(crate) struct Told(Box<[(u64, Option<Said>)]>);
+
+impl Told {
+    /// Whether nothing is.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
-    /// The record of a snapshot, which is read when somebody asks first.
-    pub(crate) fn of(&self, print: u64, snapshot: &SnapshotId) -> Record<'_> {
-        let kept = match self.prints.find(print) {
-            Found::None => return Record::None,
-            // Two snapshots, of which nobody can tell here which is meant.
-            Found::Several => return Record::Wrong,
-            Found::One(place) => &self.records[place],
-        };
-        let said = kept.said.get_or_init(|| Said::read(&kept.record, &self.site, &kept.id, &self.keyring));
-        said.as_ref().filter(|_| kept.id == *snapshot).map_or(Record::Wrong, Record::Genuine)
+    /// What there is of the snapshot of this print.
+    pub(crate) fn of(&self, print: u64) -> Record<'_> {
+        match self.0.binary_search_by_key(&print, |(other, _)| *other).ok().and_then(|place| self.0.get(place)) {
+            None => Record::None,
+            Some((_, None)) => Record::Wrong,
+            Some((_, Some(said))) => Record::Genuine(said),
+        }
+    }
+}
+
+impl Marks {
+    /// What is recorded of these snapshots, each with its print, and when that was seen.
+    pub(crate) fn of<'s>(&self, seen: &Seen, snapshots: impl Iterator<Item = (u64, &'s SnapshotId)>) -> Told {
+        let recorded = snapshots.filter_map(|(print, id)| Some((print, self.read(seen, print, id)?)));
+        let mut told: Vec<(u64, Option<Said>)> = recorded.collect();
+        told.sort_by_key(|(print, _)| *print);
+        // Two snapshots, of which nobody can tell here which is meant.
+        told.dedup_by(|(other, _), (print, said)| {
+            let is_same = other == print;
+            if is_same {
+                *said = None;
+            }
+            is_same
+        });
+        Told(told.into())
+    }
+
+    /// What the record of a snapshot says, if there is one; nothing for a wrong one.
+    fn read(&self, seen: &Seen, print: u64, snapshot: &SnapshotId) -> Option<Option<Said>> {
+        match self.prints.find(print) {
+            Found::None => None,
+            Found::Several => Some(None),
+            Found::One(place) => {
+                let kept = self.records.get(place).filter(|kept| kept.id == *snapshot);
+                Some(kept.and_then(|kept| Said::read(&kept.record, &self.site, snapshot, &self.keyring, seen)))
+            }
+        }
     }
 
     /// The record itself, whatever it says.
@@ -145,7 +175,13 @@ impl Marks {
 
 impl Said {
     /// Reads a record by what it must speak of.
-    pub(crate) fn read(record: &Tombstone, site: &SiteName, snapshot: &SnapshotId, keyring: &Keyring) -> Option<Self> {
+    fn read(
+        record: &Tombstone,
+        site: &SiteName,
+        snapshot: &SnapshotId,
+        keyring: &Keyring,
+        seen: &Seen,
+    ) -> Option<Self> {
         let said = &record.content;
         let is_right = said.site == *site && said.snapshot == *snapshot && record.is_genuine(keyring);
         is_right.then(|| Self {
@@ -154,7 +190,7 @@ impl Said {
             at: said.at,
             grace: said.grace,
             cause: said.cause,
-            digest: text_print(record.digest().as_str()),
+            seen: seen.of(&record.digest()),
         })
     }
 }
@@ -170,7 +206,7 @@ pub(crate) fn text_print(text: &str) -> u64 {
 pub struct Sightings {
     by_digest: BTreeMap<Digest, Timestamp>,
     #[serde(skip)]
-    found: Memos<(), Seen>,
+    found: Memos<(), Arc<Seen>>,
 }
 
 impl Deref for Sightings {
@@ -190,23 +226,29 @@ impl DerefMut for Sightings {
 
 /// Sightings by the prints of digests.
 #[derive(Debug)]
-struct Seen {
+pub(crate) struct Seen {
     prints: Prints,
     at: Box<[Timestamp]>,
 }
 
+impl Seen {
+    /// When a record was seen. Of two that have the same print, none was.
+    pub(crate) fn of(&self, digest: &Digest) -> Option<Timestamp> {
+        match self.prints.find(text_print(digest.as_str())) {
+            Found::One(place) => self.at.get(place).copied(),
+            Found::None | Found::Several => None,
+        }
+    }
+}
+
 impl Sightings {
-    /// When the record of this print was seen. Of two that have the same, none was.
-    pub(crate) fn of(&self, print: u64) -> Option<Timestamp> {
+    /// All of them, to be searched fast.
+    pub(crate) fn seen(&self) -> &Arc<Seen> {
         let find = || {
             let (prints, order) = Prints::of(self.by_digest.keys().map(|digest| text_print(digest.as_str())));
             let instants: Vec<Timestamp> = self.by_digest.values().copied().collect();
-            ((), Seen { prints, at: order.into_iter().map(|place| instants[index(place)]).collect() })
+            ((), Arc::new(Seen { prints, at: order.into_iter().map(|place| instants[index(place)]).collect() }))
         };
-        let seen = self.found.get(&|()| true, &find);
-        match seen.prints.find(print) {
-            Found::One(place) => seen.at.get(place).copied(),
-            Found::None | Found::Several => None,
-        }
+        self.found.get(&|()| true, &find)
     }
 }

@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// A fingerprint of a value in memory. It need not withstand an attacker: nobody else chooses what it is taken of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -144,6 +144,43 @@ impl<K, T> PartialEq for Memos<K, T> {
 }
 
 impl<K, T> fmt::Debug for Memos<K, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("..")
+    }
+}
+
+/// The same, if only what was found out last is worth keeping: what it is found out by changes as often as not.
+pub(crate) struct Latest<K, T>(Mutex<Option<(K, Arc<T>)>>);
+
+impl<K: Clone, T> Latest<K, T> {
+    /// What was found out by this last, or is found out now.
+    pub(crate) fn get(&self, is_this: impl FnOnce(&K) -> bool, find: impl FnOnce() -> (K, T)) -> Arc<T> {
+        let mut latest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*latest {
+            Some((by, found)) if is_this(by) => Arc::clone(found),
+            Some(_) | None => {
+                let (by, found) = find();
+                let found = Arc::new(found);
+                *latest = Some((by, Arc::clone(&found)));
+                found
+            }
+        }
+    }
+}
+
+impl<K: Clone, T> Clone for Latest<K, T> {
+    fn clone(&self) -> Self {
+        Self(Mutex::new(self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()))
+    }
+}
+
+impl<K, T> Default for Latest<K, T> {
+    fn default() -> Self {
+        Self(Mutex::new(None))
+    }
+}
+
+impl<K, T> fmt::Debug for Latest<K, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("..")
     }

@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 /// Why a text is not an identifier of its kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is not a {kind}: {rule}")]
+#[error("`{text}` is not {article} {kind}: {rule}", article = if kind.starts_with(['a', 'e', 'i', 'o']) { "an" } else { "a" })]
 pub struct InvalidName {
     /// What it should have been, in words.
     pub kind: &'static str,
@@ -17,14 +17,13 @@ pub struct InvalidName {
     pub rule: &'static str,
 }
 
-/// Declares one identifier type: a checked, ordered, serialisable text. The number says up to which length it takes no
-/// allocation: what there are few of takes none of the room.
+/// Declares one identifier type: a checked, ordered, serialisable text, and how it is kept.
 macro_rules! identifier {
-    ($(#[$doc:meta])* $name:ident, $kind:literal, $check:path, $here:literal) => {
+    ($(#[$doc:meta])* $name:ident, $kind:literal, $check:path, $kept:ty) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
-        pub struct $name(Text<$here>);
+        pub struct $name($kept);
 
         impl $name {
             /// Checks a text and takes it as an identifier of this kind.
@@ -39,7 +38,7 @@ macro_rules! identifier {
             /// The text itself.
             #[must_use]
             pub fn as_str(&self) -> &str {
-                self.0.as_str()
+                self.0.as_ref()
             }
         }
 
@@ -124,51 +123,51 @@ fn given(text: &str) -> Result<(), &'static str> {
 
 identifier!(
     /// The name of a [`crate::model::Site`].
-    SiteName, "site name", declared, 22
+    SiteName, "site name", declared, Text<22>
 );
 identifier!(
     /// The name of a [`crate::model::Policy`].
-    PolicyName, "policy name", declared, 22
+    PolicyName, "policy name", declared, Text<22>
 );
 identifier!(
     /// The name of a cluster, for people. Its identity is its [`ClusterUid`].
-    ClusterName, "cluster name", declared, 22
+    ClusterName, "cluster name", declared, Text<22>
 );
 identifier!(
     /// The name of an archive.
-    ArchiveName, "archive name", declared, 22
+    ArchiveName, "archive name", declared, Text<22>
 );
 identifier!(
     /// The name of a node within its cluster.
-    NodeName, "node name", declared, 22
+    NodeName, "node name", declared, Text<22>
 );
 identifier!(
     /// A cluster's identity: it survives renames and moves.
-    ClusterUid, "cluster uid", tag_safe, 38
+    ClusterUid, "cluster uid", tag_safe, Text<38>
 );
 identifier!(
     /// A virtual machine's id at its site.
-    InstanceId, "instance id", given, 22
+    InstanceId, "instance id", given, Text<22>
 );
 identifier!(
     /// A disk's id at its site.
-    DiskId, "disk id", given, 22
+    DiskId, "disk id", given, Text<22>
 );
 identifier!(
     /// A snapshot's id at its site.
-    SnapshotId, "snapshot id", given, 22
+    SnapshotId, "snapshot id", given, Text<22>
 );
 identifier!(
     /// A place where a provider keeps snapshots: a region, or a location of several.
-    Location, "location", given, 0
+    Location, "location", given, Box<str>
 );
 identifier!(
     /// An encryption key, as its provider names it. Never the key itself.
-    KmsKey, "name of an encryption key", given, 0
+    KmsKey, "name of an encryption key", given, Box<str>
 );
 identifier!(
     /// An account, subscription or project at a provider.
-    AccountId, "account id", given, 22
+    AccountId, "account id", given, Text<22>
 );
 
 /// PostgreSQL's 64-bit database system identifier, from `pg_control`.

@@ -3,6 +3,7 @@
 //! Retention judges a point, never a lone snapshot. Only sealed snapshots make one.
 
 use crate::lsn::WalRange;
+use crate::marks::{Marks, Seen, Told};
 use crate::name::{ClusterUid, SnapshotId, SystemId};
 use crate::observed::{Readiness, SiteInventory, Snapshot};
 use crate::seal::{Keyring, NotOurs, OwnedSnapshot, Place};
@@ -10,6 +11,7 @@ use crate::snapshots::{Attempt, Progress, Reading, Row, index};
 use crate::tags::{self, PartName, PartRole, PointClass, PointKey};
 use jiff::Timestamp;
 use std::cmp::Reverse;
+use std::sync::Arc;
 
 /// What a point can be recovered to by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,6 +122,8 @@ pub struct Shelf<'a> {
     pub strangers: Vec<Stranger<'a>>,
     /// Every attempt that a snapshot, ours or not, or a kept file names, in any order: none is made under a name that is in use.
     pub attempts: Vec<PointKey>,
+    /// What is recorded of its snapshots, where anything is recorded at the site.
+    pub(crate) told: Option<Arc<Told>>,
 }
 
 impl<'a> Shelf<'a> {
@@ -170,6 +174,11 @@ impl<'a> Catalogue<'a> {
             shelf.attempts.extend(kept.map(|(_, key)| *key));
         }
         shelf
+    }
+
+    /// What is recorded of a cluster's snapshots here.
+    pub(crate) fn told(&self, uid: &ClusterUid, marks: &Arc<Marks>, seen: &Arc<Seen>) -> Option<Arc<Told>> {
+        self.reading.told_of(uid, self.inventory, self.keyring, marks, seen)
     }
 
     /// What claims to be ours, and names no cluster, by snapshot id.

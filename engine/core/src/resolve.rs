@@ -6,11 +6,13 @@
 mod capable;
 mod clash;
 mod cluster;
+mod counts;
 mod declared;
 mod fleet;
 mod known;
 mod left_out;
 mod policy;
+mod promises;
 mod report;
 mod site;
 mod world;
@@ -18,7 +20,7 @@ mod world;
 pub use declared::{DeclaredAt, declared_at};
 pub use world::read_world;
 
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::document::{Document, Kind, Parsed, SourceTree, Spec, Spot, parse};
 use crate::model::{Desired, Fleet, Origin};
 use known::Known;
@@ -44,8 +46,8 @@ pub fn resolve(sources: &SourceTree, origin: Origin) -> Resolution {
     unique_names(&documents, &mut known, &mut report);
     let worlds = world::check(&documents, &mut report);
     let sites = site::resolve(&documents, sources, &worlds, &mut known, &mut report);
-    let policies = policy::resolve(&documents, &mut known, &mut report);
     known.archives(&documents);
+    let policies = policy::resolve(&documents, &mut known, &mut report);
     let fleet = fleet::resolve(&documents, &known, &mut report);
     refuse_restores(&documents, &mut report);
     let mut clusters = cluster::resolve(&documents, &policies, &mut known, &mut report);
@@ -72,10 +74,12 @@ fn unique_names(documents: &[Document], known: &mut Known, report: &mut Report<'
             continue;
         };
         known.mark_wrong(document);
-        let place = report.address(first, Spot::Value("/metadata/name"));
+        let place = report.place(first.seat, Spot::Value("/metadata/name"));
         report.add(document, Spot::Value("/metadata/name"), || {
-            Diagnostic::error("duplicate-name", format!("{kind} `{name}` is declared twice"))
-                .hint(format!("it is declared at {place}, too: rename or remove one of them"))
+            Diagnostic::error(Code::DuplicateName, format!("{kind} `{name}` is declared twice"))
+                .label("again here")
+                .beside(place, "first declared here")
+                .hint("rename or remove one of them: no file overrides another")
         });
     }
 }
@@ -87,7 +91,7 @@ fn refuse_restores(documents: &[Document], report: &mut Report<'_, '_>) {
             reader.not_yet(
                 Spot::Value("/kind"),
                 "a `Restore` is not something that this version can do yet",
-                "remove the document; backups are made and kept without it",
+                "remove the document: backups are made and kept without it",
             );
         }
     }

@@ -4,7 +4,8 @@
 //! and once more by [`crate::verify`].
 
 use crate::lsn::WalRange;
-use crate::memo::{Bits, Fingerprint, Memos};
+use crate::marks::{Marks, Seen, Told};
+use crate::memo::{Bits, Fingerprint, Latest, Memos};
 use crate::model::ProviderKind;
 use crate::name::{AccountId, ClusterUid, DiskId, SnapshotId, SystemId};
 use crate::observed::{Generation, Readiness, SiteInventory, Snapshot};
@@ -14,7 +15,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::ops::{Deref, DerefMut};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 /// Snapshots of one site: a [`Vec`] that remembers what was read of it.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -95,6 +96,8 @@ struct OfCluster {
     uid: ClusterUid,
     places: Box<[u32]>,
     said: OnceLock<Said>,
+    /// What is recorded of them: by what is recorded at the site, and what was seen of that.
+    told: Latest<(Arc<Marks>, Arc<Seen>), Told>,
 }
 
 /// What the snapshots that name one cluster say.
@@ -259,7 +262,12 @@ impl Reading {
         let (mut clusters, mut nobodys) = (Vec::new(), Vec::new());
         for (uid, places) in groups {
             match uid {
-                Some(uid) => clusters.push(OfCluster { uid, places: places.into(), said: OnceLock::new() }),
+                Some(uid) => clusters.push(OfCluster {
+                    uid,
+                    places: places.into(),
+                    said: OnceLock::new(),
+                    told: Latest::default(),
+                }),
                 None => nobodys.extend(places),
             }
         }
@@ -272,6 +280,13 @@ impl Reading {
         self.clusters.iter().map(|of_cluster| &of_cluster.uid)
     }
 
+    /// The snapshot of an id, which names this cluster as a rule.
+    pub(crate) fn snapshot<'a>(&self, id: &SnapshotId, uid: &ClusterUid, list: &'a [Snapshot]) -> Option<&'a Snapshot> {
+        let places = self.find(uid).map_or(&[][..], |of_cluster| &of_cluster.places);
+        let mut own = places.iter().map(|place| &list[index(*place)]);
+        own.find(|snapshot| snapshot.id == *id).or_else(|| list.iter().find(|snapshot| snapshot.id == *id))
+    }
+
     /// Whether a snapshot names this cluster.
     pub(crate) fn names(&self, uid: &ClusterUid) -> bool {
         self.find(uid).is_some()
@@ -281,6 +296,22 @@ impl Reading {
     pub(crate) fn said_of(&self, uid: &ClusterUid, inventory: &SiteInventory, keyring: &Keyring) -> Option<&Said> {
         let of_cluster = self.find(uid)?;
         Some(of_cluster.said.get_or_init(|| Said::read(&of_cluster.places, inventory, keyring)))
+    }
+
+    /// What is recorded of the snapshots of a cluster's attempts.
+    pub(crate) fn told_of(
+        &self,
+        uid: &ClusterUid,
+        inventory: &SiteInventory,
+        keyring: &Keyring,
+        marks: &Arc<Marks>,
+        seen: &Arc<Seen>,
+    ) -> Option<Arc<Told>> {
+        let (of_cluster, said) = (self.find(uid)?, self.said_of(uid, inventory, keyring)?);
+        let is_this = |(m, s): &(Arc<Marks>, Arc<Seen>)| Arc::ptr_eq(m, marks) && Arc::ptr_eq(s, seen);
+        let rows = said.rows.iter().map(|row| (row.print, &row.of(&inventory.snapshots).id));
+        let find = || ((Arc::clone(marks), Arc::clone(seen)), marks.of(seen, rows));
+        Some(of_cluster.told.get(is_this, find))
     }
 
     /// The places of all that was taken of a disk, whoever it names.

@@ -40,6 +40,7 @@ pub struct SiteFacts {
 
 /// One snapshot, asked for by its id.
 #[derive(Debug, Clone)]
+#[allow(clippy::large_enum_variant, reason = "there is one at a time, and it is taken apart at once")]
 pub enum Description {
     /// It is there.
     Present(Snapshot),

@@ -99,28 +99,32 @@ pub fn base_text(caused: &Caused<'_>, base: &str, paint: Paint) -> String {
     } else {
         let _ = writeln!(out, "Compared with {}, the documents cause this:\n", clean(base));
     }
-    part(&mut out, paint, "Planned with the change only", "more", &caused.appears);
-    let differs: Vec<&Change> = caused.differs.iter().map(|(_, with)| *with).collect();
-    part(&mut out, paint, "Planned otherwise than without it", "more", &differs);
-    part(&mut out, paint, "No longer planned", "more", &caused.vanishes);
+    part(&mut out, paint, "Planned with the change only", caused.appears.iter().map(|change| line(change, None)));
+    let differs = caused.differs.iter().map(|(without, with)| line(with, Some(without)));
+    part(&mut out, paint, "Planned otherwise than without it", differs);
+    part(&mut out, paint, "No longer planned", caused.vanishes.iter().map(|change| line(change, None)));
     let waits = caused.waits.iter().map(|wait| format!("{}: {}", wait.name, clean(&wait.why.to_string())));
-    lines(&mut out, &paint.cyan("·"), "waiting: ", waits.collect());
+    lines(&mut out, &paint.cyan("·"), "waiting: ", &waits.collect::<Vec<_>>());
     let findings = caused.findings.iter().map(|finding| {
         let site = finding.site.as_ref().map(|site| format!(" at {site}")).unwrap_or_default();
         format!("{}{site}: {}", clean(&finding.subject), clean(&finding.what.to_string()))
     });
-    lines(&mut out, &paint.red("!"), "", findings.collect());
+    lines(&mut out, &paint.red("!"), "", &findings.collect::<Vec<_>>());
     if caused.mended > 0 {
         let _ = writeln!(out, "{} with it.\n", ends(caused.mended));
     }
-    let parts = [(caused.appears.len(), "appear"), (caused.differs.len(), "differ"), (caused.vanishes.len(), "vanish")];
-    let told: Vec<String> =
-        parts.iter().filter(|(number, _)| *number > 0).map(|(n, verb)| format!("{} {verb}", count(*n))).collect();
-    let same = format!("{} with and without it", plural(caused.same, "change"));
-    let _ = match told.is_empty() {
-        true => writeln!(out, "{same}."),
-        false => writeln!(out, "{}; {same}.", told.join(", ")),
-    };
+    let parts = [
+        (caused.appears.len(), "appears", "appear"),
+        (caused.differs.len(), "differs", "differ"),
+        (caused.vanishes.len(), "vanishes", "vanish"),
+    ];
+    let effects = parts.iter().filter(|(number, ..)| *number > 0);
+    let mut told: Vec<String> =
+        effects.map(|(n, one, many)| format!("{} {}", count(*n), if *n == 1 { one } else { many })).collect();
+    if caused.same > 0 || told.is_empty() {
+        told.push(format!("{} with and without it", plural(caused.same, "change")));
+    }
+    let _ = writeln!(out, "{}.", told.join(", "));
     let _ = writeln!(out, "{}", paint.bold(&caused.summary()));
     out
 }
@@ -129,19 +133,24 @@ fn ends(number: usize) -> String {
     if number == 1 { "1 finding ends".to_owned() } else { format!("{} findings end", count(number)) }
 }
 
-fn part(out: &mut String, paint: Paint, title: &str, more: &str, changes: &[&Change]) {
-    if changes.is_empty() {
+/// The cells of a change; where it was planned for another reason before, that reason too.
+fn line(change: &Change, before: Option<&Change>) -> Vec<String> {
+    let line = change_line(change);
+    let before = before.map(change_line).filter(|before| before.why != line.why);
+    let why = match before {
+        Some(before) => format!("{}; without it: {}", line.why, before.why),
+        None => line.why,
+    };
+    vec![line.symbol.to_owned(), line.subject, change.site.to_string(), why]
+}
+
+fn part(out: &mut String, paint: Paint, title: &str, rows: impl ExactSizeIterator<Item = Vec<String>>) {
+    let all = rows.len();
+    if all == 0 {
         return;
     }
     let _ = writeln!(out, "{title}:");
-    let rows: Vec<Vec<String>> = changes
-        .iter()
-        .take(MOST_OF_A_PART)
-        .map(|change| {
-            let line = change_line(change);
-            vec![line.symbol.to_owned(), line.subject, change.site.to_string(), line.why]
-        })
-        .collect();
+    let rows: Vec<Vec<String>> = rows.take(MOST_OF_A_PART).collect();
     for row in columns(&rows) {
         let [symbol, rest @ ..] = row.as_slice() else { continue };
         let symbol = match symbol.as_str() {
@@ -151,13 +160,13 @@ fn part(out: &mut String, paint: Paint, title: &str, more: &str, changes: &[&Cha
         };
         let _ = writeln!(out, "  {symbol} {}", rest.join("  "));
     }
-    if changes.len() > MOST_OF_A_PART {
-        let _ = writeln!(out, "    … and {} {more}; `-json` has them all", count(changes.len() - MOST_OF_A_PART));
+    if all > MOST_OF_A_PART {
+        let _ = writeln!(out, "    … and {} more; `-json` has them all", count(all - MOST_OF_A_PART));
     }
     out.push('\n');
 }
 
-fn lines(out: &mut String, symbol: &str, before: &str, told: Vec<String>) {
+fn lines(out: &mut String, symbol: &str, before: &str, told: &[String]) {
     for line in told.iter().take(MOST_OF_A_PART) {
         let _ = writeln!(out, "  {symbol} {before}{line}");
     }

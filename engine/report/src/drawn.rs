@@ -22,31 +22,63 @@ pub(crate) fn bars(levels: &[u64]) -> String {
         .collect()
 }
 
-/// Points on a line of time from `oldest` to `now`: each with its instant and its sign. Where several fall on one place, the last
-/// one given is drawn.
-pub(crate) fn line_of_time(
-    points: impl IntoIterator<Item = (Timestamp, char)>,
-    oldest: Timestamp,
-    now: Timestamp,
-    paint: Paint,
-) -> String {
-    let mut cells: Vec<Option<char>> = vec![None; WIDTH];
-    let span = now.duration_since(oldest).as_secs().max(1);
-    for (at, sign) in points {
-        let into = at.duration_since(oldest).as_secs().clamp(0, span);
-        let last = i64::try_from(WIDTH - 1).unwrap_or(i64::MAX);
-        let cell = usize::try_from(into.saturating_mul(last) / span).unwrap_or(0);
-        cells[cell] = Some(sign);
+/// A line of time.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Line {
+    /// How many characters are between its ends.
+    pub(crate) cells: usize,
+    /// Its first instant.
+    pub(crate) from: Timestamp,
+    /// Its last instant.
+    pub(crate) to: Timestamp,
+}
+
+impl Line {
+    /// Where an instant is on it.
+    fn cell(&self, at: Timestamp) -> usize {
+        let span = self.to.duration_since(self.from).as_secs().max(1);
+        let into = at.duration_since(self.from).as_secs().clamp(0, span);
+        let last = i64::try_from(self.cells.saturating_sub(1)).unwrap_or(i64::MAX);
+        usize::try_from(into.saturating_mul(last) / span).unwrap_or(0)
     }
-    let drawn: String = cells
-        .into_iter()
-        .map(|cell| match cell {
-            None => paint.dim("·"),
-            Some('●') => paint.green("●"),
-            Some(other) => paint.yellow(&other.to_string()),
+
+    /// Points: each with its instant and its sign. Where several fall on one place, the last one given is drawn.
+    pub(crate) fn points(&self, points: impl IntoIterator<Item = (Timestamp, char)>, paint: Paint) -> String {
+        let mut cells: Vec<Option<char>> = vec![None; self.cells];
+        for (at, sign) in points {
+            if let Some(cell) = cells.get_mut(self.cell(at)) {
+                *cell = Some(sign);
+            }
+        }
+        drawn(&cells, paint)
+    }
+
+    /// Stretches from one instant to another.
+    pub(crate) fn stretches(&self, all: impl IntoIterator<Item = (Timestamp, Timestamp)>, paint: Paint) -> String {
+        let mut cells: Vec<Option<char>> = vec![None; self.cells];
+        for (from, to) in all {
+            let (first, last) = (self.cell(from), self.cell(to));
+            cells.iter_mut().take(last + 1).skip(first).for_each(|cell| *cell = Some('▒'));
+        }
+        drawn(&cells, paint)
+    }
+}
+
+fn drawn(cells: &[Option<char>], paint: Paint) -> String {
+    let runs = cells.chunk_by(|a, b| a == b);
+    let painted: String = runs
+        .map(|run| {
+            let text: String = run.iter().map(|cell| cell.unwrap_or('·')).collect();
+            match run.first().copied().flatten() {
+                None => paint.dim(&text),
+                Some('●' | '■') => paint.green(&text),
+                Some('▒' | '×') => paint.red(&text),
+                Some('○') => text,
+                Some(_) => paint.bold(&text),
+            }
         })
         .collect();
-    format!("├{drawn}┤")
+    format!("├{painted}┤")
 }
 
 /// The two ends of what was drawn below it: left and right.

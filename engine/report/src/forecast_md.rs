@@ -12,6 +12,9 @@ const LONGEST: usize = 60_000;
 /// By it, a later run finds its own comment.
 const MARKER: &str = "<!-- backstay simulate -->";
 
+/// As wide as what is drawn needs: a comment has room.
+const WIDE: usize = 200;
+
 /// How many warnings are written out.
 const MOST_WARNINGS: usize = 20;
 
@@ -32,7 +35,7 @@ pub fn forecast_md(forecast: &Forecast) -> String {
     if !warnings.is_empty() {
         out.push('\n');
     }
-    let drawn = drawn(forecast, Paint::Plain);
+    let drawn = drawn(forecast, WIDE, Paint::Plain);
     if !drawn.is_empty() {
         let _ = writeln!(out, "```text\n{}```\n", drawn.replace("```", "'''"));
     }

@@ -132,7 +132,7 @@ fn made() -> Forecast {
 
 #[test]
 fn a_forecast_reads_well() {
-    insta::assert_snapshot!(forecast_text(&made(), Paint::Plain), @r"
+    insta::assert_snapshot!(forecast_text(&made(), 100, Paint::Plain), @r"
     Fleet example from 2026-11-23T00:00Z until 2026-11-26T00:00Z, a run every 1h: 9,000 clusters at 1 site
       a sample: 200 of 9,000 clusters were simulated, and the figures are scaled up; -exact simulates all
 
@@ -182,7 +182,7 @@ fn a_forecast_reads_well() {
 
 #[test]
 fn colours_only_colour() {
-    let painted = forecast_text(&made(), Paint::Colour);
+    let painted = forecast_text(&made(), 100, Paint::Colour);
     assert!(painted.contains('\u{1b}'));
     let mut plain = String::new();
     let mut in_escape = false;
@@ -194,7 +194,7 @@ fn colours_only_colour() {
             (false, c) => plain.push(c),
         }
     }
-    assert_eq!(plain, forecast_text(&made(), Paint::Plain));
+    assert_eq!(plain, forecast_text(&made(), 100, Paint::Plain));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! A forecast as people read it on a terminal.
 
-use crate::drawn::{WIDTH, bars, ends, line_of_time};
+use crate::drawn::{Line, WIDTH, bars, ends};
 use crate::forecast_tables::{STORAGE_NOTE, Table, forecast_line, heading, money, sample, stored, tables, warnings};
 use crate::paint::Paint;
 use crate::table::columns;
@@ -11,10 +11,12 @@ use std::fmt::Write as _;
 
 /// How many policies are drawn.
 const MOST_DRAWN: usize = 12;
+/// The fewest characters that a line of time has.
+const NARROWEST: usize = 20;
 
-/// A whole forecast, ending with its sum.
+/// A whole forecast, ending with its sum; what is drawn is as wide as there is room.
 #[must_use]
-pub fn forecast_text(forecast: &Forecast, paint: Paint) -> String {
+pub fn forecast_text(forecast: &Forecast, width: usize, paint: Paint) -> String {
     let mut out = String::new();
     let _ = writeln!(out, "{}", paint.bold(&heading(forecast)));
     if let Some(sample) = sample(forecast) {
@@ -32,7 +34,7 @@ pub fn forecast_text(forecast: &Forecast, paint: Paint) -> String {
     if let Some(days) = tables.next() {
         table(&days, paint, &mut out);
     }
-    let drawn = drawn(forecast, paint);
+    let drawn = drawn(forecast, width, paint);
     if !drawn.is_empty() {
         out.push_str(&drawn);
         out.push('\n');
@@ -61,7 +63,7 @@ fn table(table: &Table, paint: Paint, out: &mut String) {
 }
 
 /// Storage over the days, and one cluster of each policy with its points on one line of time.
-pub(crate) fn drawn(forecast: &Forecast, paint: Paint) -> String {
+pub(crate) fn drawn(forecast: &Forecast, width: usize, paint: Paint) -> String {
     let mut out = String::new();
     if forecast.sites.is_empty() {
         return out;
@@ -85,20 +87,20 @@ pub(crate) fn drawn(forecast: &Forecast, paint: Paint) -> String {
     let Some(oldest) = cuts.min() else { return out };
     let until: Timestamp = forecast.basis.until;
     let _ = writeln!(out, "\nThe points of one cluster of each policy at the end; † is marked for deletion\n");
-    let rows: Vec<Vec<String>> = examples
+    // Each with an empty cell last: the others are padded.
+    let names: Vec<Vec<String>> = examples
         .iter()
-        .map(|(policy, example)| {
-            let signs = example.points.iter().map(|point| (point.cut, if point.is_marked { '†' } else { '●' }));
-            let line = line_of_time(signs, oldest, until, paint);
-            vec![policy.to_string(), example.cluster.to_string(), line]
-        })
+        .map(|(policy, example)| vec![policy.to_string(), example.cluster.to_string(), String::new()])
         .collect();
-    let mut indent = 0;
-    for cells in columns(&rows) {
-        indent = cells.iter().take(2).map(|cell| cell.chars().count() + 2).sum();
-        let _ = writeln!(out, "  {}", cells.join("  "));
+    let names: Vec<String> = columns(&names).into_iter().map(|cells| cells.join("  ")).collect();
+    let indent = names.first().map_or(0, |name| name.chars().count());
+    let cells = width.saturating_sub(indent + 4).clamp(NARROWEST, WIDTH);
+    let line = Line { cells, from: oldest, to: until };
+    for (name, (_, example)) in names.iter().zip(&examples) {
+        let signs = example.points.iter().map(|point| (point.cut, if point.is_marked { '†' } else { '●' }));
+        let _ = writeln!(out, "  {name}{}", line.points(signs, paint));
     }
-    let ends = ends(&brief(oldest), &brief(until), WIDTH + 2);
+    let ends = ends(&brief(oldest), &brief(until), cells + 2);
     let _ = writeln!(out, "  {}{}", " ".repeat(indent), paint.dim(&ends));
     out
 }

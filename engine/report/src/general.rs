@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use std::fmt;
 
 /// The reason of several changes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct General<'p> {
     /// One of them.
     reason: &'p Reason,
@@ -26,7 +26,9 @@ impl Span {
         match reason {
             Reason::SlotDue { newest } => Self::Instants(*newest, *newest),
             Reason::GraceOver { ago, .. } | Reason::Abandoned { ago } => Self::Lengths(*ago, *ago),
-            Reason::FirstPoint
+            Reason::Double { marked: Some(ago) } => Self::Lengths(*ago, *ago),
+            Reason::Double { marked: None }
+            | Reason::FirstPoint
             | Reason::Retry { .. }
             | Reason::OnDemand { .. }
             | Reason::CopyMissing { .. }
@@ -56,7 +58,9 @@ impl<'p> General<'p> {
             Reason::SlotDue { .. } => "due".to_owned(),
             Reason::GraceOver { rules, .. } => format!("beyond {rules}, tombstoned"),
             Reason::Abandoned { .. } => "abandoned".to_owned(),
-            Reason::FirstPoint
+            Reason::Double { marked: Some(_) } => "a double, tombstoned".to_owned(),
+            Reason::Double { marked: None }
+            | Reason::FirstPoint
             | Reason::Retry { .. }
             | Reason::OnDemand { .. }
             | Reason::CopyMissing { .. }
@@ -92,6 +96,9 @@ impl fmt::Display for General<'_> {
             }
             (Span::Lengths(least, most), Reason::Abandoned { .. }) if about(least) != about(most) => {
                 write!(f, "left {} to {} ago by attempts that were never finished", about(least), about(most))
+            }
+            (Span::Lengths(least, most), Reason::Double { .. }) if about(least) != about(most) => {
+                write!(f, "doubles of points that stay, tombstoned {} to {} ago", about(least), about(most))
             }
             (Span::Nothing | Span::Instants(..) | Span::Lengths(..), reason) => write!(f, "{reason}"),
         }

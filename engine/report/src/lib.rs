@@ -21,7 +21,7 @@ mod plan_table;
 mod plan_tests;
 mod plan_text;
 mod report;
-mod status_text;
+mod status;
 mod table;
 
 pub use base_text::{Caused, base_text};
@@ -36,7 +36,7 @@ pub use plan_md::{LEAST_CHARS, MARKER, plan_md};
 pub use plan_table::{By, plan_table};
 pub use plan_text::{ChangeLine, View, change_line, plan_text, summary_line};
 pub use report::Report;
-pub use status_text::{cluster_text, status_text};
+pub use status::{FleetView, cluster_text, status_text, table_text};
 
 /// A number with its thousands apart: `9,412`.
 #[must_use]

@@ -29,6 +29,12 @@ impl Paint {
         self.wrap("33", text)
     }
 
+    /// Something that needs a look, readable on any ground: black on yellow, since yellow itself is pale on white.
+    #[must_use]
+    pub fn on_yellow(self, text: &str) -> String {
+        self.wrap("30;43", text)
+    }
+
     /// Something that goes, or is wrong.
     #[must_use]
     pub fn red(self, text: &str) -> String {

@@ -406,5 +406,6 @@ fn severity(what: &FindingKind) -> (u8, &'static str) {
         FindingKind::Unmanaged { .. } => (11, "unmanaged"),
         FindingKind::Moved { .. } => (12, "moved"),
         FindingKind::Retiring { .. } => (13, "retiring"),
+        FindingKind::Doubles { .. } => (14, "doubles"),
     }
 }

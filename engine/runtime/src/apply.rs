@@ -219,10 +219,7 @@ async fn sight_tombstones(context: &Context<'_>, observed: &Observed) -> Result<
     if let Some(latest) = records.recent_deletes.last() {
         state.forget_old_deletes(records, latest.at).await?;
     }
-    // What is left is read again by the next run, and harms nobody.
-    if let Err(error) = state.forget(observed).await {
-        tracing::warn!(%error, "records that are past their use are left");
-    }
+    state.forget(observed).await?;
     Ok(())
 }
 

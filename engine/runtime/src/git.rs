@@ -7,6 +7,7 @@
 mod error;
 mod walk;
 
+use crate::documents::{Content, Document};
 pub use error::GitError;
 pub(crate) use walk::{IS_LFS_POINTER, is_lfs_pointer};
 
@@ -27,19 +28,15 @@ pub(crate) struct Holder {
 pub(crate) struct Committed {
     pub(crate) commit: Oid,
     /// Each by its path, with its bytes or why there are none.
-    pub(crate) documents: Vec<crate::file_store::Document>,
+    pub(crate) documents: Vec<Document>,
 }
 
 impl Holder {
     /// Finds the repository around a directory.
     pub(crate) fn of(root: &Path) -> Result<Self, GitError> {
-        let directory = || root.display().to_string();
-        let repository = Repository::discover(root).map_err(|error| match error.code() {
-            ErrorCode::NotFound => GitError::NoRepository { directory: directory() },
-            ErrorCode::Owner => GitError::owner(root, &error),
-            _ => GitError::Broken { directory: directory(), because: error.message().to_owned() },
-        })?;
-        let prefix = prefix_of(&repository, root).ok_or_else(|| GitError::Outside { directory: directory() })?;
+        let repository = Repository::discover(root).map_err(|error| GitError::of_discovery(root, &error))?;
+        let outside = || GitError::Outside { directory: root.display().to_string() };
+        let prefix = prefix_of(&repository, root).ok_or_else(outside)?;
         Ok(Self { repository, prefix, root: root.to_owned() })
     }
 
@@ -50,7 +47,7 @@ impl Holder {
                 Ok(commit) => Ok(Some(commit.id())),
                 Err(error) => Err(self.named("HEAD", &error)),
             },
-            Err(error) if matches!(error.code(), ErrorCode::UnbornBranch | ErrorCode::NotFound) => Ok(None),
+            Err(error) if is_unborn(&error) => Ok(None),
             Err(error) => Err(self.named("HEAD", &error)),
         }
     }
@@ -90,39 +87,37 @@ impl Holder {
     }
 
     fn not_a_commit(&self, named: &str, error: &git2::Error) -> GitError {
-        match error.code() {
-            ErrorCode::NotFound => self.named(named, error),
-            _ => GitError::NotACommit { named: named.to_owned() },
+        if error.code() == ErrorCode::NotFound {
+            return self.named(named, error);
         }
+        GitError::NotACommit { named: named.to_owned() }
     }
 
     /// Why a name stands for nothing here.
     fn named(&self, named: &str, error: &git2::Error) -> GitError {
         let named = named.to_owned();
-        match error.code() {
-            ErrorCode::Ambiguous => GitError::Ambiguous { named },
-            ErrorCode::InvalidSpec => GitError::NoName { named },
-            ErrorCode::UnbornBranch => GitError::Unborn,
-            ErrorCode::NotFound if self.head().is_ok_and(|head| head.is_none()) && named.starts_with("HEAD") => {
-                GitError::Unborn
-            }
-            ErrorCode::NotFound => {
-                let hint = self.hint(&named);
-                GitError::Unknown { named, hint }
-            }
-            _ if matches!(
-                error.class(),
-                ErrorClass::Invalid | ErrorClass::None | ErrorClass::Reference | ErrorClass::Regex
-            ) =>
-            {
-                GitError::NoName { named }
-            }
-            _ => GitError::Broken { directory: self.root.display().to_string(), because: error.message().to_owned() },
+        let is_code = |code: ErrorCode| error.code() == code;
+        let is_form =
+            matches!(error.class(), ErrorClass::Invalid | ErrorClass::None | ErrorClass::Reference | ErrorClass::Regex);
+        if is_code(ErrorCode::Ambiguous) {
+            GitError::Ambiguous { named }
+        } else if is_code(ErrorCode::UnbornBranch)
+            || (named.starts_with("HEAD") && self.repository.head().is_err_and(|error| is_unborn(&error)))
+        {
+            GitError::Unborn
+        } else if is_code(ErrorCode::NotFound) {
+            let hint = self.hint(&named);
+            GitError::Unknown { named, hint }
+        } else if is_code(ErrorCode::InvalidSpec) || is_form {
+            GitError::NoName { named }
+        } else {
+            GitError::broken(&self.root, error)
         }
     }
 
     /// What to do about a name that stands for nothing.
     fn hint(&self, named: &str) -> String {
+        let head = || std::iter::once("HEAD".to_owned());
         let names = || self.repository.references().ok().into_iter().flatten().flatten().take(MOST_NAMES);
         let shorthand = |reference: git2::Reference<'_>| reference.shorthand().ok().map(str::to_owned);
         let of_remote =
@@ -131,8 +126,9 @@ impl Holder {
             return format!("did you mean `{remote}`?");
         }
         let distance = |name: &str| strsim::damerau_levenshtein(name, named);
-        let nearest = names().filter_map(shorthand).min_by_key(|name| distance(name));
-        if let Some(name) = nearest.filter(|name| distance(name) <= 1 + named.chars().count() / 5) {
+        let nearest = head().chain(names().filter_map(shorthand)).min_by_key(|name| distance(name));
+        let is_plain = !named.contains(['~', '^', '@']);
+        if let Some(name) = nearest.filter(|name| is_plain && distance(name) <= 1 + named.chars().count() / 5) {
             return format!("did you mean `{name}`?");
         }
         let is_id = named.len() >= 7 && named.bytes().all(|byte| byte.is_ascii_hexdigit());
@@ -152,11 +148,15 @@ impl Holder {
 
     /// Why a commit's documents cannot be read.
     fn incomplete(&self, commit: Oid, error: &git2::Error) -> GitError {
-        match error.code() {
-            ErrorCode::NotFound => GitError::Incomplete { commit: brief(commit), missing: error.message().to_owned() },
-            _ => GitError::Broken { directory: self.root.display().to_string(), because: error.message().to_owned() },
+        if error.code() == ErrorCode::NotFound {
+            return GitError::Incomplete { commit: brief(commit), missing: error.message().to_owned() };
         }
+        GitError::broken(&self.root, error)
     }
+}
+
+fn is_unborn(error: &git2::Error) -> bool {
+    matches!(error.code(), ErrorCode::UnbornBranch | ErrorCode::NotFound)
 }
 
 /// `COMMIT:DIR` in its parts; a colon within braces belongs to the commit's name, as in `HEAD@{12:00}`.
@@ -178,12 +178,13 @@ fn split(spec: &str) -> Option<(&str, &str)> {
 const MOST_NAMES: usize = 20_000;
 
 /// The tree of documents that these are.
-pub(crate) fn to_tree(documents: &[crate::file_store::Document]) -> SourceTree {
+pub(crate) fn to_tree(documents: &[Document]) -> SourceTree {
     let mut tree = SourceTree::new();
     for (path, content) in documents {
         match content {
-            Ok(bytes) => tree.insert(path.as_str(), bytes.as_slice()),
-            Err(because) => tree.insert_unreadable(path.as_str(), because.as_str()),
+            Content::Bytes(bytes) => tree.insert(path.as_str(), bytes.as_slice()),
+            Content::Unreadable(because) => tree.insert_unreadable(path.as_str(), because.as_str()),
+            Content::TooLarge(bytes) => tree.insert_too_large(path.as_str(), *bytes),
         }
     }
     tree

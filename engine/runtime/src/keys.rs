@@ -54,10 +54,11 @@ impl SealedBefore {
 impl KeyFile {
     /// The public keys by which seals are checked: none before the first apply.
     pub fn keyring(&self, disk: &dyn KeyDisk) -> Result<Keyring, StoreError> {
-        Ok(Keyring::new(self.read(disk)?.map(|key| key.public())))
+        Ok(Keyring::new(self.key(disk)?.map(|key| key.public())))
     }
 
-    fn read(&self, disk: &dyn KeyDisk) -> Result<Option<SealKey>, StoreError> {
+    /// The key itself; `None` before it is made.
+    pub fn key(&self, disk: &dyn KeyDisk) -> Result<Option<SealKey>, StoreError> {
         let Some(text) = disk.read(&self.path)? else { return Ok(None) };
         match SealKey::parse(&text) {
             Ok(key) => Ok(Some(key)),
@@ -79,7 +80,7 @@ impl KeyFile {
         store: &dyn StateStore,
         sealed: SealedBefore,
     ) -> Result<SealKey, StoreError> {
-        if let Some(key) = self.read(disk)? {
+        if let Some(key) = self.key(disk)? {
             return Ok(key);
         }
         let path = self.path.display();
@@ -106,6 +107,6 @@ impl KeyFile {
             return Ok(key);
         }
         // Another run made one meanwhile: there is only one.
-        self.read(disk)?.ok_or_else(|| StoreError::new(format!("the seal key at {path} vanished while it was made")))
+        self.key(disk)?.ok_or_else(|| StoreError::new(format!("the seal key at {path} vanished while it was made")))
     }
 }

@@ -8,6 +8,7 @@ pub mod apply;
 pub mod baseline;
 pub mod bucket_store;
 pub mod calls;
+mod documents;
 pub mod events;
 mod execute;
 pub mod file_store;

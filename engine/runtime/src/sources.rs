@@ -1,6 +1,6 @@
 //! Where the documents come from: the working directory, or a git commit.
 
-use crate::file_store::{Document, read_documents};
+use crate::documents::{Content, Document, read_documents};
 use crate::git::{Committed, GitError, Holder, IS_LFS_POINTER, is_lfs_pointer, to_tree};
 use crate::seams::StoreError;
 use backstay_core::canonical::Digest;
@@ -26,10 +26,10 @@ pub struct Sources {
 /// They are *dirty* when they are not, byte by byte, those of that commit: also where a filter (line ends, LFS) or a sparse
 /// checkout made them so, since the commit then does not say what was planned.
 pub fn from_directory(root: &Path) -> Result<Sources, StoreError> {
-    let mut documents = read_documents(root, SourceTree::takes)?;
+    let mut documents = read_documents(root)?;
     for (_, content) in &mut documents {
-        if content.as_ref().is_ok_and(|bytes| is_lfs_pointer(bytes)) {
-            *content = Err(IS_LFS_POINTER.to_owned());
+        if matches!(content, Content::Bytes(bytes) if is_lfs_pointer(bytes)) {
+            *content = Content::Unreadable(IS_LFS_POINTER.to_owned());
         }
     }
     let tree = to_tree(&documents);
@@ -46,6 +46,11 @@ pub fn from_directory(root: &Path) -> Result<Sources, StoreError> {
     Ok(Sources { tree, texts: texts(documents), origin: Origin { commit, dirty, documents: digest }, doubt })
 }
 
+/// Reads the working directory's documents alone.
+pub fn from_work_tree(root: &Path) -> Result<SourceTree, StoreError> {
+    Ok(to_tree(&read_documents(root)?))
+}
+
 /// Reads the documents of a commit of the repository that holds `root`: whatever git takes for the name of one, and
 /// `COMMIT:DIR` for those of another directory of it.
 pub fn from_commit(root: &Path, named: &str) -> Result<Sources, GitError> {
@@ -56,7 +61,11 @@ pub fn from_commit(root: &Path, named: &str) -> Result<Sources, GitError> {
 }
 
 fn texts(documents: Vec<Document>) -> Vec<(String, String)> {
-    documents.into_iter().filter_map(|(path, bytes)| Some((path, String::from_utf8(bytes.ok()?).ok()?))).collect()
+    let text = |content| match content {
+        Content::Bytes(bytes) => String::from_utf8(bytes).ok(),
+        Content::Unreadable(_) | Content::TooLarge(_) => None,
+    };
+    documents.into_iter().filter_map(|(path, content)| Some((path, text(content)?))).collect()
 }
 
 /// The digest under which a tree without a commit is stored.

@@ -14,7 +14,7 @@ const DAY: SignedDuration = SignedDuration::from_hours(24);
 pub(crate) struct Memory {
     /// The grace of every mark that stands, when it was made: by site and snapshot.
     graces: BTreeMap<(usize, String), u64>,
-    /// Every point that went from a site, with its cluster.
+    /// Every point that went from a site in the last days, with its cluster.
     pub(crate) gone: Vec<(Timestamp, String, usize, PointName)>,
     /// The longest grace and the shortest interval that a cluster ever had, in hours.
     extremes: BTreeMap<String, (u64, u64)>,
@@ -47,6 +47,10 @@ impl Round<'_> {
     /// Judges what one run did at all sites.
     pub(crate) fn judge(&self, deeds: &[Vec<Deed>], memory: &mut Memory) {
         memory.note(self.town);
+        // Earlier rounds have judged what lies longer ago.
+        if let Some(now) = self.before.iter().map(|world| world.now).min() {
+            memory.gone.retain(|(at, ..)| *at > now - DAY - DAY);
+        }
         for (site, deeds) in deeds.iter().enumerate() {
             for deed in deeds {
                 match deed {
@@ -117,7 +121,8 @@ impl Round<'_> {
         let name = was.point_name();
         let here = before.points(&cluster.uid(), at);
         // What lies whole elsewhere may have left a part here, which is no point.
-        let is_whole = here.iter().any(|point| point.name == name);
+        // What was sealed as left over goes by itself, beside a point of that name or not.
+        let is_whole = was.is_a_part() && here.iter().any(|point| point.name == name);
         let points = self.judged_with(cluster, site, here);
         match points.iter().find(|point| is_whole && point.name == name) {
             Some(point) => self.judge_point(cluster, site, at, point, &points),
@@ -247,8 +252,10 @@ impl Round<'_> {
             usize::try_from(2 * ((grace + 24) / every + 1)).expect("a small number")
         };
         let all_due: usize = self.town.clusters.iter().map(|cluster| due(&cluster.uid())).sum::<usize>().max(10);
-        let within =
-            |all: &[Timestamp], end: Timestamp| all.iter().filter(|at| **at > end - DAY && **at <= end).count();
+        let within = |all: &[Timestamp], end: Timestamp| {
+            let begin = end - DAY;
+            all.iter().filter(|at| **at > begin && **at <= end).count()
+        };
         for end in &of_cluster {
             let count = within(&of_cluster, *end);
             assert!(count <= 5 + all_due, "18: {count} points of {uid} went in a day");

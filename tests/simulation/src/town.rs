@@ -207,6 +207,12 @@ impl Retention {
             grace_hours: chance.one_of(&[6, 12, 36]),
         }
     }
+
+    /// How long the longest of its rules keeps a point, with the grace.
+    fn longest_life_hours(&self, every_hours: u64) -> u64 {
+        let counted = self.last.max(self.minimum_redundancy) * every_hours;
+        self.window_hours.max(counted).max(self.daily * 24) + self.grace_hours
+    }
 }
 
 impl Policy {
@@ -236,6 +242,17 @@ impl Policy {
             copies,
             lock,
         }
+        .with_a_lock_that_ends()
+    }
+
+    /// Documents refuse a lock that outlasts what it protects, here or at a copy.
+    fn with_a_lock_that_ends(mut self) -> Self {
+        let lives = std::iter::once(&self.retention).chain(self.copies.iter().map(|copy| &copy.retention));
+        let longest = lives.map(|retention| retention.longest_life_hours(self.every_hours)).min().unwrap_or(0);
+        if let Some(lock) = &mut self.lock {
+            lock.hours = lock.hours.min(longest);
+        }
+        self
     }
 }
 

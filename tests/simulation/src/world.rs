@@ -298,6 +298,7 @@ impl World {
         }
         let mut points: Vec<Point> = parts
             .into_iter()
+            .map(|(name, parts)| (name, without_doubles(parts, at)))
             .filter(|(_, parts)| is_whole(parts, at))
             .map(|(name, parts)| point(name, &parts))
             .collect();
@@ -354,6 +355,15 @@ fn tag(id: &str, snapshot: &mut Snapshot, tags: &Tags, at: Timestamp, by_us: boo
             .then(|| Deed::Adopted { id: id.to_owned() });
     }
     was.is_tampered().then(|| Deed::Mended { id: id.to_owned() })
+}
+
+/// Where the sealed parts are a point by themselves, what bears the intent of one of them is no part of it (decision 12).
+fn without_doubles(all: Vec<&Snapshot>, at: Timestamp) -> Vec<&Snapshot> {
+    let (parts, others): (Vec<&Snapshot>, Vec<&Snapshot>) = all.iter().partition(|snapshot| snapshot.is_a_part());
+    let intent = |snapshot: &Snapshot| snapshot.tag("backstay-intent").to_owned();
+    let intents: BTreeSet<String> = parts.iter().map(|part| intent(part)).collect();
+    let are_doubles = others.iter().all(|other| intents.contains(&intent(other)));
+    if are_doubles && is_whole(&parts, at) { parts } else { all }
 }
 
 fn is_whole(parts: &[&Snapshot], at: Timestamp) -> bool {

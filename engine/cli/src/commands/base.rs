@@ -10,7 +10,9 @@ use crate::session::{Session, directory};
 use anyhow::Context as _;
 use backstay_core::model::Desired;
 use backstay_core::name::SiteName;
+use backstay_core::narrow::Selection;
 use backstay_core::observed::{Listing, Observed, SiteInventory};
+use backstay_core::plan::{Change, Plan};
 use backstay_core::resolve::{Resolution, resolve};
 use backstay_report::{Caused, base_text, change_line, plural};
 use backstay_runtime::sources::{Sources, from_commit};
@@ -65,6 +67,7 @@ impl Base {
         self,
         planned: Planned,
         options: &PlanOptions,
+        selection: &Selection,
         session: &Session,
         screen: &Screen,
     ) -> anyhow::Result<Codes> {
@@ -73,11 +76,13 @@ impl Base {
         observed.sites.extend(self.set_aside);
         observed.sites.retain(|name, _| self.desired.sites.contains_key(name));
         let before = plan::make_for(session, &self.desired, observed, proposed.basis.as_of).await?;
-        let caused = Caused::between(before.plan.plan(), proposed);
+        let without = selected(before.plan.into_plan(), selection, &session.desired);
+        let caused = Caused::between(&without, proposed);
         let files = changed_files(&self.sources, &session.sources);
-        if screen.is_json {
+        if screen.wants_json() {
             machines(&self.name, &self.sources, &caused, &files, screen);
-        } else {
+        }
+        if !screen.is_json {
             people(&files, screen);
             screen.out(&base_text(&caused, &self.name, screen.out_paint));
         }
@@ -87,6 +92,18 @@ impl Base {
         codes.add_if(options.detailed_exitcode && !caused.is_empty(), Code::Differences);
         Ok(codes)
     }
+}
+
+/// What of the base's plan is compared, where only a part of the proposed one is.
+fn selected(mut plan: Plan, selection: &Selection, proposed: &Desired) -> Plan {
+    if !selection.is_all() {
+        // Names were looked for before the world was looked at.
+        let clusters = selection.clusters(proposed).unwrap_or_default();
+        let has_cause = |change: &Change| selection.causes.is_empty() || selection.causes.contains(&change.cause);
+        plan.changes.retain(|change| clusters.contains(&change.cluster) && has_cause(change));
+        plan.waiting.retain(|waiting| clusters.contains(&waiting.cluster));
+    }
+    plan
 }
 
 /// A file that differs, and the lines of its difference.

@@ -25,7 +25,7 @@ pub(crate) async fn run(
     screen: &Screen,
 ) -> anyhow::Result<Codes> {
     let Some(watched) = Watched::open(global, host, screen)? else { return Ok(Codes::of(Code::Error)) };
-    let Rules { rules, are_wrong } = read(options.ignore_file.as_deref(), &watched.root, screen)?;
+    let Rules { rules, are_wrong } = read_ignores(options.ignore_file.as_deref(), &watched.root, screen)?;
     let observed = watched.observe(host, screen).await?;
     let as_of = session::as_of(None, &watched.desired, &observed)?;
     let baseline = watched.baseline(&observed).await;
@@ -50,14 +50,14 @@ pub(crate) async fn run(
 }
 
 /// The rules that ignore drift.
-struct Rules {
-    rules: Vec<Rule>,
+pub(super) struct Rules {
+    pub(super) rules: Vec<Rule>,
     /// Whether some of them were wrong, which has been told.
-    are_wrong: bool,
+    pub(super) are_wrong: bool,
 }
 
 /// Reads the rules: those of the file that was named, else of the one that lies beside the fleet, if there is one.
-fn read(named: Option<&Path>, root: &Path, screen: &Screen) -> anyhow::Result<Rules> {
+pub(super) fn read_ignores(named: Option<&Path>, root: &Path, screen: &Screen) -> anyhow::Result<Rules> {
     let path = named.unwrap_or(Path::new(DEFAULT_FILE));
     let place = root.join(path);
     let bytes = match std::fs::metadata(&place) {
@@ -84,7 +84,7 @@ fn tell(found: &Drift, options: &DriftOptions, screen: &Screen) {
         screen.out(&drift_md(found));
     } else if screen.is_json {
         for item in found.items.iter().filter(|item| item.ignored.is_none()) {
-            screen.json("warn", "resource_drift", &item.message, json!({ "drift": item }));
+            screen.json("warn", "resource_drift", &item.message, json!({ "item": item }));
         }
         let message = format!("{} differences, {} ignored", found.counts.total, found.counts.ignored);
         screen.json("info", "drift", &message, json!({ "drift": found }));

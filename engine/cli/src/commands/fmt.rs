@@ -9,7 +9,7 @@ use crate::format::{Fault, Unreadable, format};
 use crate::host::Host;
 use crate::screen::Screen;
 use crate::session::directory;
-use backstay_core::diagnostic::{Diagnostic, Diagnostics, Place, source_line};
+use backstay_core::diagnostic::{Code as Mistake, Diagnostic, Diagnostics, Place};
 use backstay_report::{Paint, clean};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -21,21 +21,33 @@ const LARGEST: usize = 32 << 20;
 const STANDARD_INPUT: &str = "standard input";
 
 pub(crate) fn run(options: &FmtOptions, global: &Global, host: &Host, screen: &Screen) -> anyhow::Result<Codes> {
-    let mut run = Run { options, screen, wrong: Vec::new(), unformatted: 0 };
+    let mut run = Run { options, screen, wrong: Vec::new(), unformatted: 0, unwritten: 0 };
     if options.files.iter().any(|file| file == Path::new("-")) {
         anyhow::ensure!(options.files.len() == 1, "`-` stands alone: standard input has one text");
         run.standard_input()?;
     } else {
         let root = directory(global, host);
-        for file in files::of(&options.files, options.recursive, &root)? {
-            run.file(&root, &file);
+        let files: Vec<String> = files::of(&options.files, options.recursive, &root)?.into_iter().collect();
+        // As many at once as there are processors; what is told and written keeps its order.
+        let at_once = std::thread::available_parallelism().map_or(1, usize::from);
+        for files in files.chunks(at_once) {
+            let read = std::thread::scope(|scope| {
+                let started: Vec<_> = files.iter().map(|file| scope.spawn(|| Read::of(&root, file))).collect();
+                started.into_iter().map(std::thread::ScopedJoinHandle::join).collect::<Vec<_>>()
+            });
+            for (file, read) in files.iter().zip(read) {
+                let fallen =
+                    |_| Read::not(file, Mistake::Unreadable, "the formatter fell over this file; it stays as it is");
+                run.file(&root, read.unwrap_or_else(fallen));
+            }
         }
     }
+    let (unformatted, unwritten) = (run.unformatted, run.unwritten);
     let wrong: Diagnostics = run.wrong.into_iter().collect();
     screen.diagnostics(&wrong);
     let mut codes = Codes::none();
-    codes.add_if(wrong.has_errors(), Code::Error);
-    codes.add_if(options.check && run.unformatted > 0, Code::Partial);
+    codes.add_if(wrong.has_errors() || unwritten > 0, Code::Error);
+    codes.add_if(options.check && unformatted > 0, Code::Partial);
     Ok(codes)
 }
 
@@ -45,14 +57,16 @@ struct Run<'a> {
     wrong: Vec<Diagnostic>,
     /// How many files did not look as they should.
     unformatted: usize,
+    /// How many of them could not be written.
+    unwritten: usize,
 }
 
 impl Run<'_> {
     fn standard_input(&mut self) -> anyhow::Result<()> {
         let bytes = self.screen.read_input()?;
-        let Some((before, after)) = self.format(STANDARD_INPUT, &bytes) else { return Ok(()) };
+        let Some((before, after)) = self.judged(Read::of_bytes(STANDARD_INPUT, bytes)) else { return Ok(()) };
         self.unformatted += usize::from(before != after);
-        if self.screen.is_json {
+        if self.screen.wants_json() {
             self.told(STANDARD_INPUT, &before, &after, &json!({ "text": after }));
         }
         if self.options.diff {
@@ -63,23 +77,20 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn file(&mut self, root: &Path, name: &str) {
-        let path = root.join(name);
-        let bytes = match files::read(&path, LARGEST) {
-            Ok(bytes) => bytes,
-            Err(because) => return self.refuse(name, "unreadable", &format!("this file cannot be read: {because}")),
-        };
-        let Some((before, after)) = self.format(name, &bytes) else { return };
+    fn file(&mut self, root: &Path, read: Read<'_>) {
+        let name = read.name;
+        let Some((before, after)) = self.judged(read) else { return };
         if before == after {
             return;
         }
         self.unformatted += 1;
         if !self.options.check
-            && let Err(because) = files::replace(&path, &bytes, after.as_bytes())
+            && let Err(because) = files::replace(&root.join(name), before.as_bytes(), after.as_bytes())
         {
-            return self.refuse(name, "unwritable", &format!("this file cannot be written: {because}"));
+            self.unwritten += 1;
+            return self.screen.error(&anyhow::anyhow!("{} cannot be written: {because}", clean(name)));
         }
-        if self.screen.is_json {
+        if self.screen.wants_json() {
             self.told(name, &before, &after, &json!({}));
         }
         if !self.screen.is_json {
@@ -104,20 +115,16 @@ impl Run<'_> {
     }
 
     /// A text before and after; `None` when it stays as it is, which has been noted.
-    fn format(&mut self, name: &str, bytes: &[u8]) -> Option<(String, String)> {
-        let Ok(text) = std::str::from_utf8(bytes) else {
-            self.refuse(name, "encoding", "this file is not UTF-8");
-            return None;
-        };
-        match format(text) {
-            Ok(formatted) => return Some((text.to_owned(), formatted)),
-            Err(Fault::Unreadable(unreadable)) => self.wrong.push(syntax(name, text, &unreadable)),
-            Err(fault @ Fault::WouldChange(_)) => self.wrong.push(
-                Diagnostic::warning("not-formatted", format!("this file is left as it is: {fault}"))
-                    .at(Place::file(name))
-                    .hint("it is read as before; format it by hand"),
-            ),
-            Err(Fault::NoThread(because)) => self.refuse(name, "unreadable", &because),
+    fn judged(&mut self, read: Read<'_>) -> Option<(String, String)> {
+        let Read { name, text } = read;
+        match text {
+            Ok((before, Ok(after))) => return Some((before, after)),
+            Ok((before, Err(Fault::Unreadable(unreadable)))) => self.wrong.push(syntax(name, &before, &unreadable)),
+            Ok((_, Err(fault @ Fault::WouldChange(_)))) => self.screen.note(&clean(&format!(
+                "warning: {name} is left as it is, and is read as before: {fault}; format it by hand"
+            ))),
+            Ok((_, Err(Fault::NoThread(because)))) => self.refuse(name, Mistake::Unreadable, &because),
+            Err(diagnostic) => self.wrong.push(*diagnostic),
         }
         None
     }
@@ -137,15 +144,44 @@ impl Run<'_> {
         self.screen.out_whole(&text);
     }
 
-    fn refuse(&mut self, name: &str, code: &str, message: &str) {
+    fn refuse(&mut self, name: &str, code: Mistake, message: &str) {
         self.wrong.push(Diagnostic::error(code, message).at(Place::file(name)));
+    }
+}
+
+/// A text and what it is when it is formatted, or why there is none.
+struct Read<'f> {
+    name: &'f str,
+    text: Result<(String, Result<String, Fault>), Box<Diagnostic>>,
+}
+
+impl<'f> Read<'f> {
+    fn of(root: &Path, name: &'f str) -> Self {
+        match files::read(&root.join(name), LARGEST) {
+            Ok(bytes) => Self::of_bytes(name, bytes),
+            Err(because) => Self::not(name, Mistake::Unreadable, &format!("this file cannot be read: {because}")),
+        }
+    }
+
+    fn of_bytes(name: &'f str, bytes: Vec<u8>) -> Self {
+        match String::from_utf8(bytes) {
+            Ok(before) => {
+                let after = format(&before);
+                Self { name, text: Ok((before, after)) }
+            }
+            Err(_) => Self::not(name, Mistake::Encoding, "this file is not UTF-8"),
+        }
+    }
+
+    fn not(name: &'f str, code: Mistake, message: &str) -> Self {
+        Self { name, text: Err(Box::new(Diagnostic::error(code, message).at(Place::file(name)))) }
     }
 }
 
 /// A mistake in the form of a file, with its place.
 fn syntax(name: &str, text: &str, unreadable: &Unreadable) -> Diagnostic {
     let Unreadable { message, line, column } = unreadable;
-    let told = Diagnostic::error("syntax", format!("this is not YAML that can be read: {message}"));
+    let told = Diagnostic::error(Mistake::Syntax, format!("this is not YAML that can be read: {message}"));
     // The end of a text is behind its last line.
     let last = text.lines().count();
     let (line, column) = if *line > last { (last, usize::MAX) } else { (*line, *column) };
@@ -153,7 +189,6 @@ fn syntax(name: &str, text: &str, unreadable: &Unreadable) -> Diagnostic {
         return told.at(Place::file(name));
     };
     let column = column.min(source.chars().count() + 1);
-    let (source_line, marker, length) = source_line(source, column.saturating_sub(1), 1);
-    told.at(Place { line, column, source_line, marker, length, ..Place::file(name) })
+    told.at(Place::file(name).on_line(line, column.saturating_sub(1), source))
         .hint("this file stays as it is until that is repaired; `backstay validate` tells more")
 }

@@ -87,9 +87,11 @@ fn refuse_what_is_there(root: &Path, files: &[NewFile]) -> anyhow::Result<()> {
 
 fn tell(wish: &Wish, files: &[NewFile], global: &Global, screen: &Screen) {
     let paths: Vec<&str> = files.iter().map(|(path, _)| *path).collect();
-    if screen.is_json {
+    if screen.wants_json() {
         let message = format!("made {} files", paths.len());
         screen.json("info", "init", &message, json!({ "files": paths, "name": wish.name }));
+    }
+    if screen.is_json {
         return;
     }
     let below =

@@ -5,10 +5,12 @@ pub(crate) mod backup;
 pub(crate) mod base;
 pub(crate) mod completion;
 pub(crate) mod drift;
+pub(crate) mod explain;
 pub(crate) mod fmt;
 pub(crate) mod history;
 pub(crate) mod hold;
 pub(crate) mod init;
+mod inventory;
 pub(crate) mod lease;
 pub(crate) mod man;
 pub(crate) mod observe;
@@ -24,13 +26,13 @@ use std::io::Write as _;
 use std::path::Path;
 
 /// Writes a file whole or not at all.
-fn write_file(path: &Path, content: &str) -> anyhow::Result<()> {
+fn write_file(path: &Path, content: impl AsRef<[u8]>) -> anyhow::Result<()> {
     let told = |error: std::io::Error| anyhow::anyhow!("could not write {}: {error}", path.display());
     let name = path.file_name().ok_or_else(|| anyhow::anyhow!("{} names no file", path.display()))?;
     let temporary = path.with_file_name(format!(".{}.{}.tmp", name.display(), std::process::id()));
     let write = || {
         let mut file = std::fs::File::create(&temporary)?;
-        file.write_all(content.as_bytes())?;
+        file.write_all(content.as_ref())?;
         file.sync_all()?;
         std::fs::rename(&temporary, path)
     };
@@ -45,9 +47,14 @@ fn is_complete(observed: &Observed) -> bool {
 /// The largest file that is read whole: a plan or an inventory of the largest fleets stays below it.
 const LARGEST_FILE: u64 = 4 << 30;
 
-pub(crate) fn read_file(path: &Path) -> anyhow::Result<String> {
+fn read_bytes(path: &Path) -> anyhow::Result<Vec<u8>> {
     let told = |error: std::io::Error| anyhow::anyhow!("could not read {}: {error}", path.display());
     let size = std::fs::metadata(path).map_err(told)?.len();
     anyhow::ensure!(size <= LARGEST_FILE, "{} is larger than 4 GiB", path.display());
-    std::fs::read_to_string(path).map_err(told)
+    std::fs::read(path).map_err(told)
+}
+
+pub(crate) fn read_file(path: &Path) -> anyhow::Result<String> {
+    String::from_utf8(read_bytes(path)?)
+        .map_err(|_| anyhow::anyhow!("could not read {}: stream did not contain valid UTF-8", path.display()))
 }

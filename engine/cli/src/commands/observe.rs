@@ -1,12 +1,12 @@
 //! `backstay observe`.
 
-use super::{is_complete, write_file};
+use super::inventory::record;
+use super::is_complete;
 use crate::args::{Global, ObserveOptions};
 use crate::exit::{Code, Codes};
 use crate::host::Host;
 use crate::screen::Screen;
 use crate::session::Session;
-use backstay_core::canonical;
 use backstay_core::observed::{Listing, Observed};
 use backstay_report::{clean, plural};
 use std::fmt::Write as _;
@@ -20,7 +20,7 @@ pub(crate) async fn run(
     let Some(session) = Session::open(global, host, screen)? else { return Ok(Codes::of(Code::Error)) };
     let observed = session.observe(host, screen).await?;
     if let Some(path) = &options.out {
-        write_file(&session.root.join(path), &format!("{}\n", canonical::to_string(&observed)))?;
+        record(&session, path, &observed)?;
         screen.note(&format!("The inventory is in {}; `plan -inventory` takes it.", path.display()));
     }
     if screen.wants_json() {
@@ -52,7 +52,7 @@ fn tell(observed: &Observed) -> String {
             ),
         };
         for snapshot in listing.complete().map_or(&[][..], |site| site.snapshots.as_slice()) {
-            let tag = |key: &str| snapshot.tags.get(key).unwrap_or("-");
+            let tag = |key: &str| snapshot.tags.value(key).unwrap_or("-".into());
             let _ = writeln!(
                 out,
                 "  {}  {}  {:?}  {}  {}  {}",
@@ -60,8 +60,8 @@ fn tell(observed: &Observed) -> String {
                 snapshot.disk,
                 snapshot.readiness,
                 snapshot.created,
-                clean(tag(backstay_core::tags::CLUSTER)),
-                clean(tag(backstay_core::tags::POINT)),
+                clean(&tag(backstay_core::tags::CLUSTER)),
+                clean(&tag(backstay_core::tags::POINT)),
             );
         }
     }

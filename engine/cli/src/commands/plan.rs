@@ -1,7 +1,8 @@
 //! `backstay plan`.
 
 use super::base::Base;
-use super::{read_file, write_file};
+use super::inventory::recorded;
+use super::write_file;
 use crate::args::{AsOf, Global, PlanOptions};
 use crate::exit::{Code, Codes};
 use crate::host::Host;
@@ -11,7 +12,7 @@ use crate::session::{self, Session};
 use backstay_core::admission::not_to_be_applied;
 use backstay_core::model::Desired;
 use backstay_core::narrow::{Selection, Unselectable, narrow, without_rest};
-use backstay_core::observed::{Observed, Provenance};
+use backstay_core::observed::Observed;
 use backstay_core::plan::Plan;
 use backstay_core::planner;
 use backstay_core::verify::{Checked, VerifiedPlan, Violations, verify_or_leave_out, verify_with};
@@ -40,7 +41,7 @@ pub(crate) async fn run(options: &PlanOptions, global: &Global, host: &Host, scr
         session.also_see(base.desired(), host);
     }
     let mut observed = match &options.inventory {
-        Some(path) => recorded(&session.root.join(path))?,
+        Some(path) => recorded(&session, path)?,
         None => session.observe(host, screen).await?,
     };
     let base = base.map(|base| base.setting_aside(&mut observed, &session.desired));
@@ -51,7 +52,7 @@ pub(crate) async fn run(options: &PlanOptions, global: &Global, host: &Host, scr
     }
     if let Some(path) = &options.out {
         let file = path.display();
-        write_file(&session.root.join(path), &plan.to_file())?;
+        write_file(&session.root.join(path), plan.to_file())?;
         screen.note(&format!("\nThe plan is in {file}, digest {}.", plan.digest()));
         match not_to_be_applied(plan) {
             None if !screen.hints => {}
@@ -63,22 +64,13 @@ pub(crate) async fn run(options: &PlanOptions, global: &Global, host: &Host, scr
         }
     }
     if let Some(base) = base {
-        return base.tell(planned, options, &session, screen).await;
+        return base.tell(planned, options, &selection, &session, screen).await;
     }
     let is_short = tell_left_out(planned.left_out.as_ref(), screen);
     let mut codes = codes_of(plan, &planned.observed, session.has_errors || is_short, options.detailed_exitcode);
     let is_stopped = plan.waiting.iter().any(|waiting| waiting.why.is_refusal());
     codes.add_if(options.selectors.max_delete.is_some() && is_stopped, Code::Refused);
     Ok(codes)
-}
-
-/// An inventory that `observe -out` wrote.
-pub(super) fn recorded(path: &std::path::Path) -> anyhow::Result<Observed> {
-    let mut observed: Observed = serde_json::from_str(&read_file(path)?).map_err(|error| {
-        anyhow::anyhow!("{} is not an inventory ({error}); `backstay observe -out` writes one", path.display())
-    })?;
-    observed.provenance = Provenance::Recorded;
-    Ok(observed)
 }
 
 /// Plans, and has the plan checked. A violation is a defect of the planner: nothing of the plan may run.

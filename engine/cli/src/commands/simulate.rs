@@ -1,7 +1,7 @@
 //! `backstay simulate`.
 
+use super::inventory::recorded;
 use super::is_complete;
-use super::plan::recorded;
 use crate::args::{Global, SimulateOptions, Until};
 use crate::exit::{Code, Codes};
 use crate::host::Host;
@@ -22,7 +22,7 @@ pub(crate) async fn run(
 ) -> anyhow::Result<Codes> {
     let Some(session) = Session::open(global, host, screen)? else { return Ok(Codes::of(Code::Error)) };
     let observed = match &options.inventory {
-        Some(path) => recorded(&session.root.join(path))?,
+        Some(path) => recorded(&session, path)?,
         None => session.observe(host, screen).await?,
     };
     let from = session::as_of(None, &session.desired, &observed)?;
@@ -43,7 +43,7 @@ pub(crate) async fn run(
     if options.md {
         screen.out_whole(&forecast_md(&told));
     } else if !screen.is_json {
-        screen.out(&forecast_text(&told, screen.out_paint));
+        screen.out(&forecast_text(&told, screen.width(), screen.out_paint));
     }
     let mut codes = Codes::none();
     codes.add_if(session.has_errors, Code::Error);

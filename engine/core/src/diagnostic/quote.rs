@@ -40,24 +40,36 @@ fn is_unfit(c: char) -> bool {
         || matches!(c, '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
-/// A line of a file as it is shown: the text, and where in it a span of `length` characters from `column` (from 0)
-/// now lies.
+/// A line of a file as it is shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Shown {
+    /// The text.
+    pub(crate) text: String,
+    /// Where the marker begins within it, in characters from 0.
+    pub(crate) marker: usize,
+    /// How many characters the marker spans.
+    pub(crate) length: usize,
+}
+
+/// Shows a line of a file with a marker on `length` of its characters from `column`, which count from 0. From the byte
+/// `hidden_from` on a secret stands there ([`secret_at`]).
+///
+/// The cost is that of what is shown, and of finding the column: a line may be a whole file.
 #[must_use]
-pub fn source_line(line: &str, column: usize, length: usize) -> (String, usize, usize) {
-    let hidden_from = secret_at(line);
-    let mut out = String::new();
+pub(crate) fn source_line(line: &str, column: usize, length: usize, hidden_from: Option<usize>) -> Shown {
+    let mut text = String::new();
     let (mut start, mut end) = (None, None);
     let mut written = 0;
     // A long line is shown around its marker.
-    let first = if line.chars().count() > SHOWN { column.saturating_sub(SHOWN / 2) } else { 0 };
+    let is_long = line.len() > SHOWN && line.chars().nth(SHOWN).is_some();
+    let first = if is_long { column.saturating_sub(SHOWN / 2) } else { 0 };
     if first > 0 {
-        out.push('…');
+        text.push('…');
         written = 1;
     }
-    for (i, (at, c)) in line.char_indices().enumerate() {
-        if i < first {
-            continue;
-        }
+    let begin = byte_of(line, first);
+    for (i, (at, c)) in line[begin..].char_indices().enumerate() {
+        let (i, at) = (i + first, at + begin);
         if i == column {
             start = Some(written);
         }
@@ -65,11 +77,11 @@ pub fn source_line(line: &str, column: usize, length: usize) -> (String, usize, 
             end = Some(written);
         }
         if i >= first + SHOWN {
-            out.push('…');
+            text.push('…');
             break;
         }
         if hidden_from.is_some_and(|from| at >= from) {
-            out.push_str(HIDDEN);
+            text.push_str(HIDDEN);
             written += HIDDEN.len();
             break;
         }
@@ -79,14 +91,35 @@ pub fn source_line(line: &str, column: usize, length: usize) -> (String, usize, 
             c => Cow::Owned(c.to_string()),
         };
         written += piece.chars().count();
-        out.push_str(&piece);
+        text.push_str(&piece);
     }
-    out.truncate(out.trim_end().len());
+    text.truncate(text.trim_end().len());
     // A marker stays under its line, or right behind it.
-    let width = out.chars().count();
-    let start = start.unwrap_or(written).min(width);
-    let end = end.unwrap_or(written).min(width).max(start + 1);
-    (out, start, end - start)
+    let width = text.chars().count();
+    let marker = start.unwrap_or(written).min(width);
+    let end = end.unwrap_or(written).min(width).max(marker + 1);
+    Shown { text, marker, length: end - marker }
+}
+
+/// The byte at which a character of a line begins; the line's end when it has fewer.
+pub(crate) fn byte_of(line: &str, character: usize) -> usize {
+    if line.is_ascii() {
+        character.min(line.len())
+    } else {
+        line.char_indices().nth(character).map_or(line.len(), |(at, _)| at)
+    }
+}
+
+/// How many columns of a terminal a character takes: two for East Asian wide ones and pictures, none for what joins the one
+/// before it (Unicode Standard Annex 11, in ranges that are wide enough for a marker).
+pub(super) fn columns(c: char) -> usize {
+    match u32::from(c) {
+        0x300..=0x36f | 0x1ab0..=0x1aff | 0x1dc0..=0x1dff | 0x20d0..=0x20ff | 0xfe00..=0xfe0f | 0xfe20..=0xfe2f => 0,
+        0x1100..=0x115f | 0x2e80..=0x303e | 0x3041..=0xa4cf | 0xac00..=0xd7a3 | 0xf900..=0xfaff | 0xfe30..=0xfe6f => 2,
+        0xff00..=0xff60 | 0xffe0..=0xffe6 | 0x1f300..=0x1f64f | 0x1f680..=0x1f6ff | 0x1f900..=0x1faff => 2,
+        0x20000..=0x3fffd => 2,
+        _ => 1,
+    }
 }
 
 /// Words in a key that say that its value is a secret. Documents have no such keys; people try them all the same.
@@ -94,28 +127,36 @@ const SECRET_KEYS: [&str; 7] = ["password", "passwd", "passphrase", "secret", "t
 /// Beginnings of values that are secrets wherever they stand.
 const SECRET_VALUES: [&str; 3] = ["age-secret-key-", "-----begin", "akia"];
 
-/// The byte from which a line holds a secret.
-fn secret_at(line: &str) -> Option<usize> {
+/// The byte from which a line holds a secret: the value of a key that says so, a private key, or the user of a URL.
+#[must_use]
+pub(crate) fn secret_at(line: &str) -> Option<usize> {
     let lower = line.to_ascii_lowercase();
-    let by_key = SECRET_KEYS.iter().filter_map(|word| {
-        let at = lower.find(word)?;
-        let colon = at + lower[at..].find(':')?;
-        Some(colon + 1 + lower[colon + 1..].chars().take_while(|c| *c == ' ').count())
-    });
+    let by_key =
+        SECRET_KEYS.iter().flat_map(|word| lower.match_indices(word)).filter_map(|(at, _)| value_after(&lower, at));
     let by_value = SECRET_VALUES.iter().filter_map(|word| lower.find(word));
     by_key.chain(by_value).chain(user_info(&lower)).filter(|at| *at < line.len()).min()
 }
 
-/// Where `user:password@` begins within a URL.
-fn user_info(line: &str) -> Option<usize> {
-    let start = line.find("://")? + 3;
-    let authority = line[start..].split(['/', ' ', '"', '\'']).next()?;
-    (authority.contains('@')).then_some(start)
+/// Where the value of the key around a word begins: `clientSecret: …`, `"password":…`, `password=…`.
+fn value_after(line: &str, word: usize) -> Option<usize> {
+    let is_of_a_key = |c: char| c.is_ascii_alphanumeric() || "_-\"' ".contains(c);
+    let sign = word + line[word..].find(|c| !is_of_a_key(c))?;
+    let rest = line[sign..].strip_prefix([':', '='])?;
+    Some(line.len() - rest.trim_start().len())
 }
 
+/// Where `user:password@` begins within a URL.
+fn user_info(line: &str) -> Option<usize> {
+    line.match_indices("://").find_map(|(at, sign)| {
+        let start = at + sign.len();
+        let authority = line[start..].split(['/', ' ', '"', '\'']).next()?;
+        authority.contains('@').then_some(start)
+    })
+}
+
+/// A value of a document without the secret that it may hold.
 fn hide(text: &str) -> Cow<'_, str> {
-    let lower = text.to_ascii_lowercase();
-    match SECRET_VALUES.iter().filter_map(|word| lower.find(word)).chain(user_info(&lower)).min() {
+    match secret_at(text) {
         Some(at) => Cow::Owned(format!("{}{HIDDEN}", &text[..at])),
         None => Cow::Borrowed(text),
     }
@@ -132,26 +173,34 @@ mod tests {
             "{ \"clientSecret\": \"hunter2\" }",
             "endpoint: https://bob:hunter2@example.com/",
             "recipients: [AGE-SECRET-KEY-hunter2]",
+            "host: db.example.com password=hunter2",
+            "{ a: 1, 'apiToken' : hunter2 }",
+            "see https://example.com, or https://bob:hunter2@example.com",
         ] {
-            let (shown, ..) = source_line(line, 2, 4);
+            let shown = source_line(line, 2, 4, secret_at(line)).text;
             assert!(!shown.contains("hunter2") && shown.ends_with(HIDDEN), "{shown}");
         }
         assert_eq!(quote("https://bob:hunter2@example.com/"), "`https://[hidden]`");
-        assert_eq!(source_line("seal: { file: .backstay/seal.key }", 0, 4).0, "seal: { file: .backstay/seal.key }");
+        assert_eq!(quote("dbname=x password=hunter2"), "`dbname=x password=[hidden]`");
+        for line in
+            ["seal: { file: .backstay/seal.key }", "- { name: secret-store, uid: token-1 }", "# the token bucket"]
+        {
+            assert_eq!(secret_at(line), None, "{line}");
+        }
     }
 
     #[test]
     fn what_could_move_a_cursor_or_reorder_text_is_escaped() {
         assert_eq!(quote("a\u{1b}[31mb\u{202e}"), "`a\\u{1b}[31mb\\u{202e}`");
-        let (shown, marker, length) = source_line("a\u{1b}: \tx", 5, 1);
-        assert_eq!((shown.as_str(), marker, length), ("a\\u{1b}:     x", 13, 1));
+        let shown = source_line("a\u{1b}: \tx", 5, 1, None);
+        assert_eq!(shown, Shown { text: "a\\u{1b}:     x".to_owned(), marker: 13, length: 1 });
     }
 
     #[test]
     fn a_long_line_is_shown_around_its_marker() {
         let line = format!("{}here{}", "x".repeat(5000), "y".repeat(5000));
-        let (shown, marker, length) = source_line(&line, 5000, 4);
-        assert_eq!(shown.chars().skip(marker).take(length).collect::<String>(), "here");
-        assert!(shown.chars().count() < 200);
+        let Shown { text, marker, length } = source_line(&line, 5000, 4, None);
+        assert_eq!(text.chars().skip(marker).take(length).collect::<String>(), "here");
+        assert!(text.chars().count() < 200);
     }
 }

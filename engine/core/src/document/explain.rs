@@ -3,25 +3,37 @@
 use super::marks::unescape;
 use super::page::{Page, Spot, child, nearest};
 use super::schema::Checked;
-use crate::diagnostic::{Diagnostic, quote};
+use crate::diagnostic::{Code, Diagnostic, quote};
 use jsonschema::ValidationError;
 use jsonschema::error::{TypeKind, ValidationErrorKind};
 use serde_json::Value;
+use std::collections::BTreeSet;
 
 /// Why a document is not what its schema says.
 pub(super) struct Complaint {
     /// The JSON pointer of the value that is wrong.
     pub(super) pointer: String,
-    /// What to say about it; `None` when the file has enough of them.
-    pub(super) diagnostic: Option<Diagnostic>,
+    /// What to say about it; `None` when the file has enough of them. Boxed: there may be a million without one.
+    pub(super) diagnostic: Option<Box<Diagnostic>>,
 }
 
 /// Everything in a document that its schema does not allow.
 pub(super) fn explain(page: &Page<'_>, document: usize, value: &Value, checked: &Checked) -> Vec<Complaint> {
     let mut complaints = Vec::new();
+    let about = |error: &ValidationError<'_>, then: &mut dyn FnMut(About<'_, '_, '_>)| {
+        then(About { page, document, checked, error, pointer: error.instance_path().as_str() });
+    };
+    // A key with a slip is one mistake: that the right key is missing needs no words.
+    let mut meant = BTreeSet::new();
     for error in checked.validator.iter_errors(value) {
-        let about = About { page, document, checked, error: &error, pointer: error.instance_path().as_str() };
-        about.explain(&mut complaints);
+        about(&error, &mut |about| meant.extend(about.meant()));
+    }
+    for error in checked.validator.iter_errors(value) {
+        about(&error, &mut |about| {
+            if !about.misses().iter().any(|key| meant.contains(&child(about.pointer, key))) {
+                about.explain(&mut complaints);
+            }
+        });
     }
     complaints
 }
@@ -49,14 +61,14 @@ impl About<'_, '_, '_> {
             ValidationErrorKind::PropertyNames { error } => {
                 let key = error.instance().as_str().unwrap_or_default().to_owned();
                 out.push(self.at(Spot::Key(&child(self.pointer, &key)), || {
-                    Diagnostic::error("wrong-key", format!("{} cannot be a key of {label}", quote(&key)))
+                    Diagnostic::error(Code::WrongKey, format!("{} cannot be a key of {label}", quote(&key)))
                         .hint("letters, digits, `-`, `_`, `.` and `/`, at most 63")
                 }));
             }
             ValidationErrorKind::Required { property } => {
                 let key = property.as_str().unwrap_or_default();
                 out.push(self.at(self.owner(), || {
-                    Diagnostic::error("missing-key", format!("{label} has no `{key}`")).hint(self.about_key(key))
+                    Diagnostic::error(Code::MissingKey, format!("{label} has no `{key}`")).hint(self.about_key(key))
                 }));
             }
             ValidationErrorKind::Type { kind } => out.push(self.at(self.value(), || self.wrong_type(&label, kind))),
@@ -65,7 +77,8 @@ impl About<'_, '_, '_> {
             }
             ValidationErrorKind::Constant { expected_value } => out.push(self.at(self.value(), || {
                 let (given, wanted) = (show(self.error.instance()), show(expected_value));
-                Diagnostic::error("wrong-value", format!("{label} is {given}, and must be {wanted}"))
+                Diagnostic::error(Code::WrongValue, format!("{label} is {given}, and must be {wanted}"))
+                    .hint("this is the one version of the format that this Backstay reads")
             })),
             ValidationErrorKind::Pattern { .. } => out.push(self.at(self.value(), || self.wrong_form(&label))),
             ValidationErrorKind::Minimum { limit } => {
@@ -75,7 +88,7 @@ impl About<'_, '_, '_> {
                 out.push(self.at(self.value(), || self.out_of_bounds(&label, &format!("at most {limit}"))));
             }
             ValidationErrorKind::MinLength { limit: 1 } | ValidationErrorKind::MinItems { limit: 1 } => {
-                out.push(self.at(self.value(), || Diagnostic::error("empty", format!("{label} is empty"))));
+                out.push(self.at(self.value(), || Diagnostic::error(Code::Empty, format!("{label} is empty"))));
             }
             ValidationErrorKind::MaxLength { limit } => {
                 let rule = format!("at most {limit} characters long");
@@ -86,13 +99,68 @@ impl About<'_, '_, '_> {
             }
             _ => out.push(self.at(self.value(), || {
                 let text: String = self.error.masked().to_string().chars().take(200).collect();
-                Diagnostic::error("wrong-value", format!("{label}: {text}"))
+                Diagnostic::error(Code::WrongValue, format!("{label}: {text}"))
             })),
         }
     }
 
+    /// The keys that unknown ones were probably meant to be.
+    #[allow(clippy::wildcard_enum_match_arm, reason = "a foreign enum of which we use a part")]
+    fn meant(&self) -> Vec<String> {
+        match self.error.kind() {
+            ValidationErrorKind::AdditionalProperties { unexpected } => {
+                let known = self.known_keys();
+                let meant = unexpected.iter().filter_map(|key| nearest(key, known.iter().copied()));
+                meant.map(|key| child(self.pointer, key)).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// The keys of which one is missing.
+    #[allow(clippy::wildcard_enum_match_arm, reason = "a foreign enum of which we use a part")]
+    fn misses(&self) -> Vec<&str> {
+        match self.error.kind() {
+            ValidationErrorKind::Required { property } => property.as_str().into_iter().collect(),
+            ValidationErrorKind::OneOfNotValid { .. } => self.alternatives(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The keys that the mapping knows.
+    fn known_keys(&self) -> Vec<&str> {
+        let properties = self.schema().and_then(|schema| schema.get("properties")).and_then(Value::as_object);
+        properties.into_iter().flatten().map(|(key, _)| key.as_str()).collect()
+    }
+
+    /// The keys of which exactly one must be there.
+    fn alternatives(&self) -> Vec<&str> {
+        let branches = self.schema().and_then(|schema| schema.get("oneOf")).and_then(Value::as_array);
+        branches.into_iter().flatten().filter_map(|branch| branch["required"][0].as_str()).collect()
+    }
+
     fn at(&self, spot: Spot<'_>, diagnostic: impl FnOnce() -> Diagnostic) -> Complaint {
-        Complaint { pointer: self.pointer.to_owned(), diagnostic: self.page.report(self.document, spot, diagnostic) }
+        let with_hint = || {
+            let diagnostic = diagnostic();
+            match diagnostic.hint {
+                Some(_) => diagnostic,
+                None => {
+                    let hint = self.what_it_is(diagnostic.code);
+                    diagnostic.hint(hint)
+                }
+            }
+        };
+        let diagnostic = self.page.report(self.document, spot, with_hint).map(Box::new);
+        Complaint { pointer: self.pointer.to_owned(), diagnostic }
+    }
+
+    /// What a value is for, where nothing better can be said about it.
+    fn what_it_is(&self, code: Code) -> String {
+        let description = self.schema().and_then(|schema| schema.get("description")).and_then(Value::as_str);
+        match description.filter(|_| !self.pointer.is_empty()) {
+            Some(description) => format!("{}: {}", label(self.pointer), lower(description)),
+            None => format!("`backstay explain {code}` shows one that is right"),
+        }
     }
 
     fn value(&self) -> Spot<'_> {
@@ -129,13 +197,12 @@ impl About<'_, '_, '_> {
 
     fn unknown_key(&self, key: &str) -> Diagnostic {
         let label = label(self.pointer);
-        let diagnostic = Diagnostic::error("unknown-key", format!("{label} knows no key {}", quote(key)));
+        let diagnostic = Diagnostic::error(Code::UnknownKey, format!("{label} knows no key {}", quote(key)));
         if key == "<<" {
             return diagnostic
                 .hint("merge keys are not read: say it where it belongs, or use a `ClusterSet`'s defaults");
         }
-        let properties = self.schema().and_then(|schema| schema.get("properties")).and_then(Value::as_object);
-        let known: Vec<&str> = properties.into_iter().flatten().map(|(key, _)| key.as_str()).collect();
+        let known = self.known_keys();
         match nearest(key, known.iter().copied()) {
             Some(meant) => diagnostic.hint(format!("did you mean `{meant}`?")),
             None => diagnostic.hint(format!("it knows {}", list(&known, "and"))),
@@ -154,14 +221,21 @@ impl About<'_, '_, '_> {
         };
         let given = self.error.instance().as_ref();
         if given.is_null() {
-            return Diagnostic::error("empty", format!("{label} is empty, and must be {wanted}"))
+            return Diagnostic::error(Code::Empty, format!("{label} is empty, and must be {wanted}"))
                 .hint("give it a value, or remove the key");
         }
         let message = format!("{label} must be {wanted}, and is {}", describe(given));
-        let diagnostic = Diagnostic::error("wrong-type", message);
+        let diagnostic = Diagnostic::error(Code::WrongType, message);
         // The other way of writing it is proposed only where it would be right.
         let (rewritten, hint) = match given {
             Value::Number(_) | Value::Bool(_) => (Value::String(given.to_string()), "write it in quotes"),
+            // As YAML had it once, and people still do.
+            Value::String(text) if matches!(text.to_lowercase().as_str(), "yes" | "on" | "y") => {
+                (Value::Bool(true), "write `true`")
+            }
+            Value::String(text) if matches!(text.to_lowercase().as_str(), "no" | "off" | "n") => {
+                (Value::Bool(false), "write `false`")
+            }
             Value::String(text) => (serde_json::from_str(text).unwrap_or_default(), "write it without quotes"),
             Value::Null | Value::Array(_) | Value::Object(_) => (Value::Null, ""),
         };
@@ -178,7 +252,7 @@ impl About<'_, '_, '_> {
         let given = self.error.instance().as_ref();
         let shown = show(given);
         let known: Vec<&str> = options.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-        let diagnostic = Diagnostic::error("wrong-value", format!("{label} cannot be {shown}"));
+        let diagnostic = Diagnostic::error(Code::WrongValue, format!("{label} cannot be {shown}"));
         match given.as_str().and_then(|word| nearest(word, known.iter().copied())) {
             Some(meant) => diagnostic.hint(format!("did you mean `{meant}`?")),
             None => diagnostic.hint(format!("it can be {}", list(&known, "or"))),
@@ -193,7 +267,7 @@ impl About<'_, '_, '_> {
             Some(title) => format!("{label} is {given}, which is not {}", with_article(title)),
             None => format!("{label} cannot be {given}"),
         };
-        let diagnostic = Diagnostic::error("wrong-form", message);
+        let diagnostic = Diagnostic::error(Code::WrongForm, message);
         match text("description") {
             Some(description) if title.is_some() => diagnostic.hint(description),
             Some(_) | None => diagnostic,
@@ -202,19 +276,17 @@ impl About<'_, '_, '_> {
 
     fn out_of_bounds(&self, label: &str, rule: &str) -> Diagnostic {
         let given = show(self.error.instance());
-        Diagnostic::error("out-of-bounds", format!("{label} is {given}, and must be {rule}"))
+        Diagnostic::error(Code::OutOfBounds, format!("{label} is {given}, and must be {rule}"))
     }
 
     fn not_exactly_one(&self, label: &str) -> Diagnostic {
-        let branches = self.schema().and_then(|schema| schema.get("oneOf")).and_then(Value::as_array);
-        let keys: Vec<&str> =
-            branches.into_iter().flatten().filter_map(|branch| branch["required"][0].as_str()).collect();
+        let keys = self.alternatives();
         let given: Vec<&str> = keys.iter().copied().filter(|key| self.error.instance().get(*key).is_some()).collect();
         if given.is_empty() {
-            Diagnostic::error("missing-key", format!("{label} needs {}", list(&keys, "or")))
+            Diagnostic::error(Code::MissingKey, format!("{label} needs {}", list(&keys, "or")))
         } else {
             let message = format!("{label} has {} at once: exactly one of them can hold", list(&given, "and"));
-            Diagnostic::error("too-many-keys", message).hint("remove all but one")
+            Diagnostic::error(Code::TooManyKeys, message).hint("remove all but one")
         }
     }
 }

@@ -1,11 +1,12 @@
 //! The file of rules that ignore drift. It is no document of the fleet: it changes no plan, and no plan's digest.
 
 use super::API_VERSION;
+use super::file::read;
 use super::page::Spot;
-use super::parse::{faults, read};
+use super::parse::faults;
 use super::schema::Checked;
 use super::text::{End, Glob, Words};
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::drift::{Class, Pattern, Rule};
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -116,7 +117,8 @@ pub fn read_rules(path: &str, bytes: &[u8]) -> (Vec<Rule>, Diagnostics) {
                         }),
                         None => told.extend(page.report(index, Spot::Value(&format!("{at}/expires")), || {
                             let text = rule.expires.as_str();
-                            Diagnostic::error("wrong-form", format!("there is no date or instant `{text}`"))
+                            Diagnostic::error(Code::WrongForm, format!("there is no date or instant `{text}`"))
+                                .hint("write a day as 2026-12-31, or an instant in RFC 3339")
                         })),
                     }
                 }

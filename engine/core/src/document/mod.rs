@@ -5,6 +5,7 @@
 pub mod archive;
 pub mod cluster;
 mod explain;
+mod file;
 pub mod fleet;
 pub mod ignores;
 mod marks;
@@ -21,6 +22,7 @@ pub mod world;
 
 pub(crate) use page::{Page, Spot, child, nearest};
 pub(crate) use parse::{Document, Parsed, Seat, parse};
+pub(crate) use source::Absent;
 pub use source::SourceTree;
 
 use schemars::JsonSchema;

@@ -1,11 +1,14 @@
 //! One file while it is read: it knows where things stand, and writes diagnostics about them.
 
 use super::marks::{Duplicate, Mark, Marks, escape};
-use crate::diagnostic::{Diagnostic, Place, source_line};
-use std::cell::{Cell, OnceCell};
+use crate::diagnostic::{Code, Diagnostic, Place, byte_of, secret_at, source_line};
+use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::BTreeMap;
 
 /// More diagnostics than this help nobody; the rest of a file's are counted.
 const MOST: usize = 200;
+/// More of a line than is shown.
+const LONGEST_MARKER: usize = 1000;
 
 /// One file.
 pub(crate) struct Page<'s> {
@@ -13,6 +16,8 @@ pub(crate) struct Page<'s> {
     text: &'s str,
     marks: OnceCell<Marks>,
     lines: OnceCell<Vec<&'s str>>,
+    /// Where in a line a secret begins, for the lines that were shown.
+    secrets: RefCell<BTreeMap<usize, Option<usize>>>,
     written: Cell<usize>,
 }
 
@@ -23,11 +28,20 @@ pub(crate) enum Spot<'p> {
     Value(&'p str),
     /// The key of the value at a JSON pointer.
     Key(&'p str),
+    /// So many characters of the text at a JSON pointer, from one on.
+    Within(&'p str, usize, usize),
 }
 
 impl<'s> Page<'s> {
     pub(super) fn new(path: &'s str, text: &'s str) -> Self {
-        Self { path, text, marks: OnceCell::new(), lines: OnceCell::new(), written: Cell::new(0) }
+        Self {
+            path,
+            text,
+            marks: OnceCell::new(),
+            lines: OnceCell::new(),
+            secrets: RefCell::default(),
+            written: Cell::new(0),
+        }
     }
 
     fn marks(&self) -> &Marks {
@@ -65,6 +79,21 @@ impl<'s> Page<'s> {
         self.lines().iter().position(|line| holds(line)).map(|index| index + 1)
     }
 
+    /// The first character that no text has: what controls a terminal, but line ends and tabs.
+    pub(super) fn control_character(&self) -> Option<Mark> {
+        let at =
+            self.text.char_indices().find(|(_, c)| c.is_control() && !matches!(c, '\n' | '\r' | '\t' | '\u{85}'))?.0;
+        Some(self.mark_at(at))
+    }
+
+    /// The character that begins at a byte of the file.
+    pub(super) fn mark_at(&self, byte: usize) -> Mark {
+        let before = &self.text[..byte];
+        let start = before.rfind('\n').map_or(0, |at| at + 1);
+        let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
+        Mark { line, column: before[start..].chars().count(), length: Some(1) }
+    }
+
     /// Counts a diagnostic; `None` when this file has enough of them, so that none needs to be made.
     fn admitted(&self) -> bool {
         self.written.set(self.written.get() + 1);
@@ -89,8 +118,9 @@ impl<'s> Page<'s> {
     /// What is left to say at the end: how many diagnostics were not written.
     pub(crate) fn rest(&self) -> Option<Diagnostic> {
         let more = self.written.get().checked_sub(MOST).filter(|more| *more > 0)?;
-        let message = format!("{more} more problems in this file are not shown");
-        let diagnostic = Diagnostic::error(crate::diagnostic::TOO_MANY, message);
+        let (noun, verb) = if more == 1 { ("problem", "is") } else { ("problems", "are") };
+        let message = format!("{more} more {noun} in this file {verb} not shown");
+        let diagnostic = Diagnostic::error(Code::TooMany, message);
         Some(diagnostic.at(Place::file(self.path)).hint("repair the ones above first"))
     }
 
@@ -100,8 +130,11 @@ impl<'s> Page<'s> {
         let exact = match spot {
             Spot::Value(pointer) => marks.value(document, pointer),
             Spot::Key(pointer) => marks.key(document, pointer),
+            Spot::Within(pointer, from, length) => {
+                marks.value(document, pointer).map(|mark| self.within(mark, from, length))
+            }
         };
-        let (Spot::Value(pointer) | Spot::Key(pointer)) = spot;
+        let (Spot::Value(pointer) | Spot::Key(pointer) | Spot::Within(pointer, ..)) = spot;
         let around = || {
             let mut pointer = pointer;
             while let Some((parent, _)) = pointer.rsplit_once('/') {
@@ -118,12 +151,32 @@ impl<'s> Page<'s> {
         }
     }
 
+    /// A part of a text that stands on one line, plain or in quotes. Where a character may be more than one, as an escape is,
+    /// it is the whole.
+    fn within(&self, mark: Mark, from: usize, length: usize) -> Mark {
+        let line = self.line(mark.line).unwrap_or_default();
+        let written = &line[byte_of(line, mark.column)..];
+        let quote = written.chars().next().filter(|c| matches!(c, '"' | '\''));
+        let has_escapes = match quote {
+            Some('"') => written[1..].split('"').next().is_some_and(|text| text.contains('\\')),
+            Some(_) => written.contains("''"),
+            None => false,
+        };
+        match mark.length {
+            Some(whole) if !has_escapes && from + length <= whole => {
+                Mark { column: mark.column + usize::from(quote.is_some()) + from, length: Some(length.max(1)), ..mark }
+            }
+            Some(_) | None => mark,
+        }
+    }
+
     pub(super) fn place_of(&self, mark: Mark) -> Place {
         let line = self.line(mark.line).unwrap_or_default();
-        let rest = line.trim_end().chars().count().saturating_sub(mark.column);
+        // A marker longer than this is cut anyway, and a line may be a whole file.
+        let rest = line[byte_of(line, mark.column)..].trim_end().chars().take(LONGEST_MARKER).count();
         let length = mark.length.unwrap_or(rest).clamp(1, rest.max(1));
-        let (source_line, marker, length) = source_line(line, mark.column, length);
-        Place { file: self.path.to_owned(), line: mark.line, column: mark.column + 1, source_line, marker, length }
+        let secret = *self.secrets.borrow_mut().entry(mark.line).or_insert_with(|| secret_at(line));
+        Place::file(self.path).on(mark.line, mark.column, source_line(line, mark.column, length, secret))
     }
 }
 

@@ -1,19 +1,17 @@
 //! From files to documents. What is wrong is reported and left out; what is right beside it is read all the same.
 
 use super::explain::{explain, list};
-use super::marks::Mark;
+use super::file::read;
 use super::page::{Page, Spot, nearest};
 use super::schema::Checked;
-use super::value::{ReadValue, Unreadable, read_json, read_yaml};
+use super::source::Absent;
+use super::value::ReadValue;
 use super::{API_VERSION, Kind, Metadata, SourceTree, Spec};
-use crate::diagnostic::{Diagnostic, Place, quote, source_line};
+use crate::diagnostic::{Code, Diagnostic, quote};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
-
-/// Larger files are not configuration: 10,000 clusters are 8 MiB.
-const LARGEST: usize = 32 << 20;
 
 /// Where a document stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,8 +35,8 @@ pub(crate) struct Parsed<'s> {
     pub(crate) documents: Vec<Document>,
     /// The kind and name of what is declared but wrong: who refers to it is not mistaken.
     pub(crate) wrong: BTreeMap<(Kind, String), Seat>,
-    /// A file in which something could not be read at all, if there is one: anything could be declared there.
-    pub(crate) unread: Option<&'s str>,
+    /// The files in which something could not be read at all: anything could be declared there.
+    pub(crate) unread: Vec<&'s str>,
     pub(crate) diagnostics: Vec<Diagnostic>,
 }
 
@@ -48,7 +46,7 @@ pub(crate) fn parse(sources: &SourceTree) -> Parsed<'_> {
         pages: Vec::new(),
         documents: Vec::new(),
         wrong: BTreeMap::new(),
-        unread: None,
+        unread: Vec::new(),
         diagnostics: Vec::new(),
     };
     for (path, content) in sources.iter() {
@@ -58,7 +56,7 @@ pub(crate) fn parse(sources: &SourceTree) -> Parsed<'_> {
 }
 
 impl<'s> Parsed<'s> {
-    fn file(&mut self, path: &'s str, content: Result<&'s [u8], &'s str>) {
+    fn file(&mut self, path: &'s str, content: Result<&'s [u8], Absent<'s>>) {
         match read(path, content) {
             Ok((page, values)) => {
                 let number = self.pages.len();
@@ -68,13 +66,17 @@ impl<'s> Parsed<'s> {
                 self.pages.push(page);
             }
             // A file that breaks off somewhere says nothing that can be trusted before that place either.
-            Err(diagnostic) => self.refuse(path, *diagnostic),
+            Err(diagnostic) => {
+                self.is_unread(path);
+                self.diagnostics.push(*diagnostic);
+            }
         }
     }
 
-    fn refuse(&mut self, path: &'s str, diagnostic: Diagnostic) {
-        self.unread.get_or_insert(path);
-        self.diagnostics.push(diagnostic);
+    fn is_unread(&mut self, path: &'s str) {
+        if self.unread.last() != Some(&path) {
+            self.unread.push(path);
+        }
     }
 
     fn document(&mut self, page: &Page<'s>, seat: Seat, read: ReadValue) {
@@ -84,7 +86,7 @@ impl<'s> Parsed<'s> {
             return;
         }
         let Some(kind) = self.kind(page, index, &value) else {
-            self.unread.get_or_insert(page.path);
+            self.is_unread(page.path);
             return;
         };
         let checked = kind.checked();
@@ -99,9 +101,11 @@ impl<'s> Parsed<'s> {
             Ok((metadata, spec)) => self.documents.push(Document { seat, metadata, spec }),
             // The schema lets nothing through that the types refuse; if it ever does, it is said and left out.
             Err(error) => {
-                let message = format!("this {kind} cannot be read: {error}");
-                self.diagnostics
-                    .extend(page.report(index, Spot::Key("/spec"), || Diagnostic::error("wrong-value", message)));
+                let wrong = || {
+                    Diagnostic::error(Code::WrongValue, format!("this {kind} cannot be read: {error}"))
+                        .hint("the schemas let it through, and should not: tell us")
+                };
+                self.diagnostics.extend(page.report(index, Spot::Key("/spec"), wrong));
                 if let (kind, Some(name)) = declared {
                     self.wrong.insert((kind, name), seat);
                 }
@@ -115,7 +119,7 @@ impl<'s> Parsed<'s> {
                 self.wrong.insert((kind, name.to_owned()), seat);
             }
             None => {
-                self.unread.get_or_insert(page.path);
+                self.is_unread(page.path);
             }
         }
     }
@@ -127,13 +131,13 @@ impl<'s> Parsed<'s> {
             None
         };
         if !value.is_object() {
-            let wrong = Diagnostic::error("not-a-document", "a document must be a mapping");
+            let wrong = Diagnostic::error(Code::NotADocument, "a document must be a mapping");
             let hint = format!("it begins with `apiVersion: {API_VERSION}` and `kind: …`");
             return report(Spot::Value(""), wrong.hint(hint));
         }
         let known = Kind::ALL.map(Kind::as_str);
         let Some(kind) = value.get("kind") else {
-            let wrong = Diagnostic::error("missing-key", "the document has no `kind`");
+            let wrong = Diagnostic::error(Code::MissingKey, "the document has no `kind`");
             return report(Spot::Value(""), wrong.hint(format!("it can be {}", list(&known, "or"))));
         };
         let word = kind.as_str().unwrap_or_default();
@@ -141,7 +145,7 @@ impl<'s> Parsed<'s> {
             return Some(kind);
         }
         let shown = kind.as_str().map_or_else(|| kind.to_string(), str::to_owned);
-        let wrong = Diagnostic::error("unknown-kind", format!("there is no kind {}", quote(&shown)));
+        let wrong = Diagnostic::error(Code::UnknownKind, format!("there is no kind {}", quote(&shown)));
         report(
             Spot::Value("/kind"),
             match nearest(word, known) {
@@ -149,20 +153,6 @@ impl<'s> Parsed<'s> {
                 None => wrong.hint(format!("it can be {}", list(&known, "or"))),
             },
         )
-    }
-}
-
-/// Reads one file into values; the error says why there are none.
-pub(super) fn read<'s>(
-    path: &'s str,
-    content: Result<&'s [u8], &'s str>,
-) -> Result<(Page<'s>, Vec<ReadValue>), Box<Diagnostic>> {
-    let text = decode(path, content.map_err(|because| unreadable(path, because))?)?;
-    let page = Page::new(path, text);
-    let values = if path.ends_with(".json") { read_json(text) } else { read_yaml(text) };
-    match values {
-        Ok(values) => Ok((page, values)),
-        Err(error) => Err(Box::new(syntax(&page, &error))),
     }
 }
 
@@ -183,20 +173,23 @@ pub(super) fn faults(
             pointers.push(String::new());
         }
         if duplicates.is_empty() {
-            let twice = || Diagnostic::error("duplicate-key", "a key occurs twice in this document");
+            let twice = || {
+                Diagnostic::error(Code::DuplicateKey, "a key occurs twice in this document").hint("remove one of them")
+            };
             diagnostics.extend(page.report(index, Spot::Value(""), twice));
         }
         for duplicate in duplicates {
-            let first = page.place_of(duplicate.first).line;
             diagnostics.extend(page.report_at(duplicate.second, || {
-                Diagnostic::error("duplicate-key", format!("the key {} occurs twice", quote(&duplicate.key)))
-                    .hint(format!("line {first} has it already: remove one of them"))
+                Diagnostic::error(Code::DuplicateKey, format!("the key {} occurs twice", quote(&duplicate.key)))
+                    .label("again here")
+                    .beside(page.place_of(duplicate.first), "first written here")
+                    .hint("remove one of them")
             }));
             pointers.push(duplicate.pointer);
         }
     }
     for complaint in explain(page, index, value, checked) {
-        diagnostics.extend(complaint.diagnostic);
+        diagnostics.extend(complaint.diagnostic.map(|diagnostic| *diagnostic));
         pointers.push(complaint.pointer);
     }
     pointers
@@ -239,72 +232,4 @@ fn typed(kind: Kind, mut value: Value) -> Result<(Metadata, Spec), serde_json::E
         Kind::World => Spec::World(read(spec)?),
     };
     Ok((read(metadata)?, spec))
-}
-
-fn unreadable(path: &str, because: &str) -> Box<Diagnostic> {
-    Diagnostic::error("unreadable", format!("this file cannot be read: {because}")).at(Place::file(path)).into()
-}
-
-/// Bytes as text, without the mark that some editors put first.
-fn decode<'s>(path: &str, bytes: &'s [u8]) -> Result<&'s str, Box<Diagnostic>> {
-    let at = Place::file(path);
-    if bytes.len() > LARGEST {
-        let message = format!("this file has {} MiB, and {} are the most", bytes.len() >> 20, LARGEST >> 20);
-        return Err(Diagnostic::error("too-large", message).at(at).hint("split it: all files are read as one").into());
-    }
-    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
-        return Err(Diagnostic::error("encoding", "this file is UTF-16").at(at).hint("save it as UTF-8").into());
-    }
-    match std::str::from_utf8(bytes) {
-        Ok(text) => Ok(text.strip_prefix('\u{feff}').unwrap_or(text)),
-        Err(error) => {
-            let before = String::from_utf8_lossy(&bytes[..error.valid_up_to()]);
-            let line = before.matches('\n').count() + 1;
-            let column = before.rsplit('\n').next().unwrap_or_default().chars().count();
-            let text = String::from_utf8_lossy(bytes);
-            let (source_line, marker, length) = source_line(text.lines().nth(line - 1).unwrap_or_default(), column, 1);
-            let at = Place { line, column: column + 1, source_line, marker, length, ..at };
-            let byte = bytes.get(error.valid_up_to()).copied().unwrap_or_default();
-            let message = format!("this file is not UTF-8: the byte 0x{byte:02X} has no meaning here");
-            Err(Diagnostic::error("encoding", message).at(at).hint("save it as UTF-8").into())
-        }
-    }
-}
-
-/// Why a file is not YAML or JSON, in words for who wrote it.
-fn syntax(page: &Page<'_>, error: &Unreadable) -> Diagnostic {
-    if let Some(line) = page.find_line(|line| line.starts_with("<<<<<<< ") || line.starts_with(">>>>>>> ")) {
-        return Diagnostic::error("merge-conflict", "a merge conflict is left in this file")
-            .at(page.place_of(Mark { line, column: 0, length: None }))
-            .hint("resolve it, and remove the lines that mark it");
-    }
-    let is_json = page.path.ends_with(".json");
-    let (line, column) = error.at.or_else(|| page.stopped()).unwrap_or((0, 0));
-    let is_indented_by_tab = |line: usize| {
-        let text = page.line(line).unwrap_or_default();
-        text[..text.len() - text.trim_start().len()].find('\t')
-    };
-    let tab = [line, line.saturating_sub(1)].into_iter().find_map(|l| Some((l, is_indented_by_tab(l)?)));
-    if let Some((line, column)) = tab.filter(|_| !is_json) {
-        return Diagnostic::error("tab", "a tab indents this line, and YAML takes only spaces")
-            .at(page.place_of(Mark { line, column, length: Some(1) }))
-            .hint("replace it by spaces");
-    }
-    let at = match line {
-        0 => Place::file(page.path),
-        _ => page.place_of(Mark { line, column: column.saturating_sub(1), length: Some(1) }),
-    };
-    let form = if is_json { "JSON" } else { "YAML" };
-    let (code, message) = match error.message.as_str() {
-        "recursion limit exceeded" => ("too-deep", "this is nested too deeply".to_owned()),
-        "repetition limit exceeded" => ("too-large", "the aliases in this file stand for too much".to_owned()),
-        "unknown anchor" => ("syntax", "this alias has no anchor before it".to_owned()),
-        text if text.contains("expected a string") => ("syntax", "a list or a mapping cannot be a key".to_owned()),
-        text if text.contains("a YAML tag") => ("syntax", "a YAML tag (`!…`) has no meaning here".to_owned()),
-        text if text.contains("aliases in this file") => {
-            ("too-large", "the aliases in this file stand for too much".to_owned())
-        }
-        text => ("syntax", format!("this is not {form} that can be read: {text}")),
-    };
-    Diagnostic::error(code, message).at(at)
 }

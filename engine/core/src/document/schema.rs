@@ -91,6 +91,7 @@ pub fn generate() -> Vec<(&'static str, String)> {
     files.push(("backstay.schema.json", pretty(&of_any())));
     files.push(("drift-ignore.schema.json", pretty(&of_ignores())));
     files.push(("drift.schema.json", pretty(&of_output::<crate::drift::Drift>("drift"))));
+    files.push(("status.schema.json", pretty(&of_output::<crate::status::FleetStatus>("status"))));
     files
 }
 

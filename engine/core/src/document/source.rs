@@ -15,9 +15,23 @@ enum Source {
     Bytes(Vec<u8>),
     /// It is there, and could not be read.
     Unreadable(String),
+    /// It is there, and was not read: it has so many bytes.
+    TooLarge(u64),
+}
+
+/// Why a file has no content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Absent<'s> {
+    /// It could not be read.
+    Unreadable(&'s str),
+    /// It was not read: it has so many bytes.
+    TooLarge(u64),
 }
 
 impl SourceTree {
+    /// The most bytes that a file may have. Larger ones are not configuration: the 10,000 clusters of the largest fleets are 8 MiB.
+    pub const LARGEST_FILE: u64 = 16 << 20;
+
     /// No files yet.
     #[must_use]
     pub fn new() -> Self {
@@ -43,6 +57,11 @@ impl SourceTree {
         self.0.insert(path.into(), Source::Unreadable(because.into()));
     }
 
+    /// Adds a file that has more bytes than are read ([`Self::LARGEST_FILE`]), without them.
+    pub fn insert_too_large(&mut self, path: impl Into<String>, bytes: u64) {
+        self.0.insert(path.into(), Source::TooLarge(bytes));
+    }
+
     /// Every path, in order.
     pub fn paths(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
@@ -66,13 +85,19 @@ impl SourceTree {
         self.0.len()
     }
 
+    /// How many bytes all files have together that could be read.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.iter().map(|(_, content)| content.map_or(0, <[u8]>::len)).sum()
+    }
+
     /// Each file with its bytes, or with why there are none.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, Result<&[u8], &str>)> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, Result<&[u8], Absent<'_>>)> {
         self.0.iter().map(|(path, source)| (path.as_str(), source.content()))
     }
 
     /// One file's bytes, or why there are none.
-    pub(crate) fn get(&self, path: &str) -> Option<Result<&[u8], &str>> {
+    pub(crate) fn get(&self, path: &str) -> Option<Result<&[u8], Absent<'_>>> {
         self.0.get(path).map(Source::content)
     }
 
@@ -86,10 +111,11 @@ impl SourceTree {
 }
 
 impl Source {
-    fn content(&self) -> Result<&[u8], &str> {
+    fn content(&self) -> Result<&[u8], Absent<'_>> {
         match self {
             Self::Bytes(bytes) => Ok(bytes),
-            Self::Unreadable(because) => Err(because),
+            Self::Unreadable(because) => Err(Absent::Unreadable(because)),
+            Self::TooLarge(bytes) => Err(Absent::TooLarge(*bytes)),
         }
     }
 }

@@ -23,6 +23,8 @@ pub(super) struct Unreadable {
     pub(super) message: String,
     /// Where, from 1, when the parser knows.
     pub(super) at: Option<(usize, usize)>,
+    /// Where what was being read began, from 1.
+    pub(super) since: Option<(usize, usize)>,
 }
 
 /// Reads every document of a YAML file.
@@ -33,6 +35,7 @@ pub(super) fn read_yaml(text: &str) -> Result<Vec<ReadValue>, Unreadable> {
             reading.read(document).map_err(|error| Unreadable {
                 message: without_place(&error.to_string()),
                 at: error.location().map(|at| (at.line(), at.column())),
+                since: context(&error.to_string()),
             })
         })
         .collect()
@@ -45,10 +48,18 @@ pub(super) fn read_json(text: &str) -> Result<Vec<ReadValue>, Unreadable> {
     let wrong = |error: serde_json::Error| Unreadable {
         message: without_place(&error.to_string()),
         at: Some((error.line(), error.column().max(1))),
+        since: None,
     };
     let value = reading.read(&mut deserializer).map_err(wrong)?;
     deserializer.end().map_err(wrong)?;
     Ok(vec![value])
+}
+
+/// The second place of `… at line 12 column 1, while scanning a quoted scalar at line 7 column 11`.
+fn context(message: &str) -> Option<(usize, usize)> {
+    let (_, context) = message.split_once(", while ")?;
+    let (line, column) = context.split_once(" at line ")?.1.split_once(" column ")?;
+    Some((line.parse().ok()?, column.parse().ok()?))
 }
 
 /// The parsers end their messages with a place, which we show in our own way.

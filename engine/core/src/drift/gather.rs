@@ -110,8 +110,9 @@ impl<'a> Gather<'a> {
                 whole(Kind::FutureDated, said, "compare the clocks of the site and of the hosts that run Backstay")
             }
             FindingKind::Unfinished { .. } => cluster.map(|cluster| self.damaged(cluster)).unwrap_or_default(),
-            // The documents explain these, or are themselves what is wrong.
-            FindingKind::Incapable { .. }
+            // The documents explain these, or are themselves what is wrong; doubles are taken away by the runs to come.
+            FindingKind::Doubles { .. }
+            | FindingKind::Incapable { .. }
             | FindingKind::Moved { .. }
             | FindingKind::Retiring { .. }
             | FindingKind::LeftOut { .. } => Vec::new(),

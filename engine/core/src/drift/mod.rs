@@ -379,9 +379,10 @@ impl Drift {
         self.counts.total > 0
     }
 
-    /// The rules that ignore nothing. Where not all was seen, none can be said to.
+    /// The rules that could ignore something, and ignore nothing. Where not all was seen, none can be said to.
     pub fn idle_rules(&self) -> impl Iterator<Item = &RuleUse> {
-        self.rules.iter().filter(|rule| self.coverage.is_complete && rule.matches == 0)
+        let is_idle = |rule: &&RuleUse| self.coverage.is_complete && rule.matches == 0 && !rule.is_expired;
+        self.rules.iter().filter(is_idle)
     }
 
     /// Puts the items into their one order, and counts them.

@@ -257,7 +257,9 @@ fn seen(site: &SiteName, point: &RecoveryPoint<'_>) -> Seen {
 
 /// What snapshots take up, disk by disk. A copy's disk means nothing at some sites: its part tells it apart.
 pub(super) fn bytes<'a>(snapshots: impl IntoIterator<Item = &'a Snapshot>, rates: Rates) -> u64 {
-    let mut disks: BTreeMap<(Cow<'_, str>, &str, Cow<'_, str>), Vec<Shown>> = BTreeMap::new();
+    /// The cluster, the disk and the part.
+    type Disk<'a> = (Cow<'a, str>, &'a str, Cow<'a, str>);
+    let mut disks: BTreeMap<Disk<'_>, Vec<Shown>> = BTreeMap::new();
     for snapshot in snapshots {
         let tag = |key: &str| snapshot.tags.value(key);
         let (cluster, part) = (tag(tags::CLUSTER).unwrap_or_default(), tag(tags::PART).unwrap_or_default());

@@ -73,7 +73,9 @@ fn split(file: &[u8]) -> Result<(Vec<Section<'_>>, &[u8]), Unreadable> {
         let head = head(&mut reader).ok_or(Unreadable::Cut)?;
         let bytes = reader.slice(head.length).ok_or(Unreadable::Cut)?;
         if head.kind == Kind::End {
-            return if reader.is_empty() { Ok((sections, bytes)) } else { Err(Unreadable::Cut) };
+            // Its head is all that no signature covers.
+            let is_last = reader.is_empty() && head.site == 0 && head.items == 0;
+            return if is_last { Ok((sections, bytes)) } else { Err(Unreadable::Cut) };
         }
         sections.push(Section { head, bytes, begins_at });
     }

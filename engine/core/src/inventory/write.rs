@@ -135,7 +135,7 @@ impl Piece<'_> {
                 some.iter().for_each(|one| snapshot(&mut out, one, &place, keyring, checks));
             }
             Self::Tombstones(_, some) => {
-                some.iter().for_each(|(id, one)| tombstone(&mut out, id, one, keyring, checks))
+                some.iter().for_each(|(id, one)| tombstone(&mut out, id, one, keyring, checks));
             }
             Self::Sightings(some) => {
                 for (digest, at) in some {

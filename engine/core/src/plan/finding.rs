@@ -43,6 +43,11 @@ pub enum FindingKind {
         /// Why not.
         why: String,
     },
+    /// Snapshots that calls which came twice made beside points that stay.
+    Doubles {
+        /// How many.
+        snapshots: usize,
+    },
     /// Snapshots of attempts that were never finished, or failed.
     Unfinished {
         /// How many.
@@ -112,6 +117,12 @@ impl fmt::Display for FindingKind {
             Self::Late { .. } => write!(f, "late: no restorable point"),
             Self::Missing { what } => write!(f, "missing: {what} does not exist at the site"),
             Self::Foreign { why } => write!(f, "foreign: {why}"),
+            Self::Doubles { snapshots: 1 } => {
+                write!(f, "doubles: 1 snapshot beside the same one of a point that stays")
+            }
+            Self::Doubles { snapshots } => {
+                write!(f, "doubles: {snapshots} snapshots beside the same ones of points that stay")
+            }
             Self::Unfinished { snapshots: 1 } => write!(f, "unfinished: 1 snapshot of a point that never completed"),
             Self::Unfinished { snapshots } => {
                 write!(f, "unfinished: {snapshots} snapshots of points that never completed")

@@ -80,6 +80,12 @@ pub enum Reason {
         /// The policy's `lock.for`.
         period: Duration,
     },
+    /// A call that was delivered twice made it, beside a part of a point that stays.
+    Double {
+        /// How long ago it was marked.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        marked: Option<Duration>,
+    },
     /// It never became, or no longer is, a point that can be restored.
     Unusable {
         /// What is wrong with it.
@@ -122,6 +128,12 @@ impl fmt::Display for Reason {
             Self::HoldTagMissing => write!(f, "it is held, and its tag does not say so"),
             Self::Abandoned { ago } => write!(f, "left {} ago by an attempt that was never finished", about(*ago)),
             Self::LockMissing { period } => write!(f, "the policy locks it for {period}"),
+            Self::Double { marked: None } => {
+                f.write_str("a double of a point that stays, made by a call that came twice")
+            }
+            Self::Double { marked: Some(ago) } => {
+                write!(f, "a double of a point that stays, tombstoned {} ago", about(*ago))
+            }
             Self::Unusable { because } => write!(f, "it cannot be restored: {because}"),
             Self::Retired { rules } => write!(f, "its cluster is being retired, and it is beyond {rules}"),
             Self::Beyond { rules } => write!(f, "beyond {rules}"),

@@ -26,7 +26,20 @@ pub(super) struct Outcome {
 }
 
 impl Outcome {
-    pub(super) fn append(&mut self, other: Self) {
+    /// What was decided about all clusters together, in their order.
+    pub(super) fn of_all(outcomes: Vec<Self>) -> Self {
+        let sum = |count: fn(&Self) -> usize| outcomes.iter().map(count).sum::<usize>();
+        let mut total = Self {
+            changes: Vec::with_capacity(sum(|own| own.changes.len())),
+            waiting: Vec::with_capacity(sum(|own| own.waiting.len())),
+            findings: Vec::with_capacity(sum(|own| own.findings.len())),
+            ..Self::default()
+        };
+        outcomes.into_iter().for_each(|own| total.append(own));
+        total
+    }
+
+    fn append(&mut self, other: Self) {
         self.changes.extend(other.changes);
         self.waiting.extend(other.waiting);
         self.findings.extend(other.findings);
@@ -282,15 +295,18 @@ fn report_state(subject: &Subject<'_>, places: &Places<'_>, home: Seen<'_>, as_o
     if let Some(late) = late.filter(|_| !cluster.is_retired) {
         outcome.find(cluster, late);
     }
-    let unfinished: usize = points
-        .iter()
-        .filter(|point| match &point.state {
-            PointState::Restorable | PointState::InProgress => false,
-            PointState::Failed { .. } => true,
-            PointState::Incomplete { .. } | PointState::Double => true,
-        })
-        .map(|point| point.parts.len() + point.unsealed.len())
-        .sum();
+    let (mut unfinished, mut doubles) = (0, 0);
+    for point in points {
+        let snapshots = point.parts.len() + point.unsealed.len();
+        match &point.state {
+            PointState::Restorable | PointState::InProgress => {}
+            PointState::Failed { .. } | PointState::Incomplete { .. } => unfinished += snapshots,
+            PointState::Double => doubles += snapshots,
+        }
+    }
+    if doubles > 0 {
+        outcome.find(cluster, FindingKind::Doubles { snapshots: doubles });
+    }
     if unfinished > 0 {
         outcome.find(cluster, FindingKind::Unfinished { snapshots: unfinished });
     }

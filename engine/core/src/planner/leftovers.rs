@@ -38,7 +38,7 @@ pub(super) fn plan(view: &View<'_>, judged: &Judged<'_>, outcome: &mut Outcome) 
         let is_of_schedules = |class| matches!(class, PointClass::Scheduled | PointClass::OnDemand);
         let is_left = |point: &&RecoveryPoint<'_>| {
             let is_free = is_of_schedules(point.class) && !claimed.contains(&point.key);
-            is_free && because(point).is_some() && !is_being_made(point)
+            is_free && because(point, None).is_some() && !is_being_made(point)
         };
         let left: Vec<&RecoveryPoint<'_>> = seen.points().iter().filter(is_left).collect();
         if left.is_empty() {
@@ -48,7 +48,7 @@ pub(super) fn plan(view: &View<'_>, judged: &Judged<'_>, outcome: &mut Outcome) 
         let mut blocked = None;
         for point in left.into_iter().filter(|point| !view.is_held(point)) {
             if point.unsealed.is_empty() {
-                blocked = remove(view, place, point, &safety, outcome).err().or(blocked);
+                blocked = remove(view, place, seen, point, &safety, outcome).err().or(blocked);
             } else if safety.unknown.is_none() {
                 adopt(view, place, point, outcome);
             }
@@ -122,13 +122,17 @@ impl Safety {
     }
 }
 
-/// What keeps a point from ever being restored; `None` for one that can be, or may become so.
-fn because(point: &RecoveryPoint<'_>) -> Option<String> {
+/// Why a point is of no use; `None` for one that can be restored, or may become so. `marked` tells how long ago it was marked.
+fn because(point: &RecoveryPoint<'_>, marked: Option<Duration>) -> Option<Reason> {
+    let unusable = |because: &str| {
+        let ago = marked.map(|ago| format!("; tombstoned {} ago", about(ago)));
+        Some(Reason::Unusable { because: format!("{because}{}", ago.unwrap_or_default()) })
+    };
     match &point.state {
         PointState::Restorable | PointState::InProgress => None,
-        PointState::Failed { because } => Some(because.clone()),
-        PointState::Incomplete { because } => Some((*because).to_owned()),
-        PointState::Double => Some("a call that was delivered twice made it beside its point".to_owned()),
+        PointState::Failed { because } => unusable(because),
+        PointState::Incomplete { because } => unusable(because),
+        PointState::Double => Some(Reason::Double { marked }),
     }
 }
 
@@ -175,7 +179,12 @@ fn adopt(view: &View<'_>, place: &Place<'_>, point: &RecoveryPoint<'_>, outcome:
     };
     let snapshots = point.unsealed.iter().map(retagged).collect();
     let tag = TagPoint { point: point.key, class: point.class, cut: earliest, repair: Repair::Adopt, snapshots };
-    let reason = Reason::Abandoned { ago: Duration::between(youngest, as_of) };
+    let reason = match point.state {
+        PointState::Double => Reason::Double { marked: None },
+        PointState::Restorable | PointState::InProgress | PointState::Failed { .. } | PointState::Incomplete { .. } => {
+            Reason::Abandoned { ago: Duration::between(youngest, as_of) }
+        }
+    };
     outcome.change_at(cluster, place.name, Action::Tag(tag), reason);
 }
 
@@ -183,12 +192,13 @@ fn adopt(view: &View<'_>, place: &Place<'_>, point: &RecoveryPoint<'_>, outcome:
 fn remove(
     view: &View<'_>,
     place: &Place<'_>,
+    seen: Seen<'_>,
     point: &RecoveryPoint<'_>,
     safety: &Safety,
     outcome: &mut Outcome,
 ) -> Result<(), String> {
-    let (cluster, world, as_of) = (view.subject.cluster, view.world, view.as_of);
-    let Some(because) = because(point) else { return Ok(()) };
+    let (cluster, as_of) = (view.subject.cluster, view.as_of);
+    let Some(reason) = because(point, None) else { return Ok(()) };
     let grace = place.grace();
     let mark_point = |grace| MarkPoint {
         point: point.key,
@@ -197,7 +207,7 @@ fn remove(
         snapshots: point.parts.iter().map(expected_part).collect(),
         is_double: point.state == PointState::Double,
     };
-    let mark = tombstones::of(point, &cluster.uid, place.name, world);
+    let mark = tombstones::of(point, &cluster.uid, seen);
     if !is_quiet(point, as_of) {
         return Ok(());
     }
@@ -206,7 +216,7 @@ fn remove(
         Mark::None | Mark::Partial => {
             safety.may_mark(point)?;
             let expire = Action::Expire(mark_point(grace));
-            outcome.change_at(cluster, place.name, expire, Reason::Unusable { because });
+            outcome.change_at(cluster, place.name, expire, reason);
             // A floor that will only stand by what is copied.
             if safety.floor_now.is_some() && matches!(place.kind, Kind::Copy(_)) {
                 outcome.ahead.insert((cluster.uid.clone(), place.name.clone(), point.key));
@@ -220,8 +230,7 @@ fn remove(
         Ripeness::Locked { until } => WaitingFor::Lock { until },
         Ripeness::Ripe => {
             safety.may_delete(point)?;
-            let ago = about(Duration::between(full.at, as_of));
-            let reason = Reason::Unusable { because: format!("{because}; tombstoned {ago} ago") };
+            let reason = because(point, Some(Duration::between(full.at, as_of))).unwrap_or(reason);
             outcome.change_at(cluster, place.name, Action::Delete(mark_point(full.grace.max(grace))), reason);
             if let Some(change) = outcome.changes.last_mut() {
                 change.cause = full.cause;

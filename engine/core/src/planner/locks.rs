@@ -45,11 +45,11 @@ fn at_place(
         .flat_map(|snapshots| snapshots.iter().map(|expected| expected.id.clone()))
         .collect();
     let is_touched = |point: &RecoveryPoint<'_>| point.parts.iter().any(|part| touched.contains(part.snapshot.id()));
-    let (cluster, world) = (view.subject.cluster, view.world);
+    let cluster = view.subject.cluster;
     for point in seen.points().iter().filter(|point| point.is_restorable() && lacks(point, lock, view.as_of)) {
         let reasons = kept.reasons(place, view::id(point));
         let is_kept = !reasons.is_empty() && !reasons.iter().any(|reason| is_not_for_locks(*reason));
-        let mark = tombstones::of(point, &cluster.uid, place.name, world);
+        let mark = tombstones::of(point, &cluster.uid, seen);
         if !is_kept || is_touched(point) || !matches!(mark, Mark::None) {
             continue;
         }

@@ -25,7 +25,7 @@ mod waits;
 
 pub(crate) use blast::{due_limit, fleet_limit};
 pub use on_demand::{Refused, on_demand};
-pub use survey::{ClusterState, ClusterStatus, PointStatus, survey};
+pub use survey::{ClusterState, ClusterStatus, Gap, PointStatus, survey};
 
 use crate::instances::Instances;
 use crate::marks::Marks;
@@ -43,6 +43,7 @@ use cluster::Outcome;
 use jiff::Timestamp;
 use room::Room;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// Plans the difference between what is desired and what was observed, for one instant.
 ///
@@ -93,10 +94,7 @@ fn plan_world(
     let fleet = Fleet { desired, baseline, world, as_of };
     let mut room = Room::of(desired, world);
     let outcomes = fleet.plan_all(workers, &uids, &mut room);
-    let mut total = Outcome::default();
-    for outcome in outcomes {
-        total.append(outcome);
-    }
+    let mut total = Outcome::of_all(outcomes);
     total.findings.extend(findings::of_nobody(world, &total.changes));
     copies::limit(&mut total, desired, world, &mut room);
     blast::limit(&mut total, desired, world, as_of);
@@ -137,7 +135,7 @@ impl<'a> Fleet<'a> {
                 origin: desired.origin.clone(),
                 as_of,
                 made_at: observed.at,
-                valid_until: VALID_FOR.after(observed.at),
+                valid_until: whole_second(VALID_FOR.after(observed.at)),
                 provenance: observed.provenance,
                 baseline: baseline.map(|baseline| baseline.origin.documents.clone()),
                 clusters: desired.clusters.len(),
@@ -225,7 +223,7 @@ struct World<'a> {
     /// What claims to be ours at each site, and names no cluster.
     nobodys: BTreeMap<&'a SiteName, Vec<Stranger<'a>>>,
     /// What is recorded of snapshots at each site.
-    marks: BTreeMap<&'a SiteName, &'a Marks>,
+    marks: BTreeMap<&'a SiteName, &'a Arc<Marks>>,
     no_records: Records,
 }
 
@@ -273,8 +271,13 @@ impl<'a> World<'a> {
 
     /// Puts together what lies of a cluster, wherever it is.
     fn holdings(&self, uid: &ClusterUid) -> Holdings<'a> {
-        let shelves = self.catalogues.iter().map(|(site, catalogue)| (*site, catalogue.shelf(uid)));
-        shelves.filter(|(_, shelf)| !shelf.is_empty()).collect()
+        let shelves = self.catalogues.iter().map(|(site, catalogue)| (*site, catalogue, catalogue.shelf(uid)));
+        let seen = self.records().sightings.seen();
+        let with_marks = shelves.filter(|(_, _, shelf)| !shelf.is_empty()).map(|(site, catalogue, shelf)| {
+            let told = self.marks.get(site).and_then(|marks| catalogue.told(uid, marks, seen));
+            (site, Shelf { told, ..shelf })
+        });
+        with_marks.collect()
     }
 
     /// The points of a cluster that a record holds.
@@ -291,6 +294,11 @@ impl<'a> World<'a> {
     fn records(&self) -> &Records {
         self.observed.records.complete().unwrap_or(&self.no_records)
     }
+}
+
+/// People read it, and a second is nothing in an hour.
+fn whole_second(instant: Timestamp) -> Timestamp {
+    Timestamp::from_second(instant.as_second()).unwrap_or(instant)
 }
 
 fn coverage(desired: &Desired, observed: &Observed) -> Vec<SiteCoverage> {

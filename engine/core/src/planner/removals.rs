@@ -113,7 +113,7 @@ impl<'a> Removals<'_, 'a> {
         for point in seen.points().iter().filter(|point| point.is_restorable()) {
             let id = view::id(point);
             let (keeps_now, keeps_soon) = (judged.now.keeps(self.place, id), judged.soon().keeps(self.place, id));
-            let mark = self.mark_of(point);
+            let mark = tombstones::of(point, &self.view.subject.cluster.uid, seen);
             let obstacle = match (keeps_soon, keeps_now, &mark) {
                 (true, _, Mark::None) => continue,
                 // Taking a mark back only ever keeps more: it needs no further safety.
@@ -153,10 +153,6 @@ impl<'a> Removals<'_, 'a> {
             Kind::Home => floor.to_owned(),
             Kind::Copy(_) | Kind::Former => format!("at {}: {floor}", self.place.name),
         }
-    }
-
-    fn mark_of(&self, point: &RecoveryPoint<'_>) -> Mark {
-        tombstones::of(point, &self.view.subject.cluster.uid, self.place.name, self.view.world)
     }
 
     /// Marks a point that no rule keeps, or deletes it once its mark is ripe.

@@ -1,8 +1,8 @@
 //! Whether a point is marked for deletion, and whether its mark is ripe (INVARIANTS.md 3).
 
-use super::World;
-use crate::marks::{Marks, Record, text_print};
-use crate::name::{ClusterUid, SiteName};
+use super::places::Seen;
+use crate::marks::{Record, Told, text_print};
+use crate::name::ClusterUid;
 use crate::plan::Cause;
 use crate::point::RecoveryPoint;
 use crate::time::Duration;
@@ -42,12 +42,11 @@ pub(super) enum Ripeness {
     Ripe,
 }
 
-/// Reads a point's mark from records and tags together.
-pub(super) fn of(point: &RecoveryPoint<'_>, cluster: &ClusterUid, site: &SiteName, world: &World<'_>) -> Mark {
-    let records = world.records();
-    let marks = world.marks.get(site).copied();
-    let has_record = |marks: &Marks| point.parts.iter().any(|part| marks.may_have(part.row.print));
-    if !point.is_tagged_marked && !marks.is_some_and(has_record) {
+/// Reads a point's mark from records and tags together, as they were seen where it lies.
+pub(super) fn of(point: &RecoveryPoint<'_>, cluster: &ClusterUid, seen: Seen<'_>) -> Mark {
+    let told = seen.shelf.and_then(|shelf| shelf.told.as_deref()).filter(|told| !told.is_empty());
+    let has_record = |told: &Told| point.parts.iter().any(|part| !matches!(told.of(part.row.print), Record::None));
+    if !point.is_tagged_marked && !told.is_some_and(has_record) {
         return Mark::None;
     }
     let cluster = text_print(cluster.as_str());
@@ -55,8 +54,7 @@ pub(super) fn of(point: &RecoveryPoint<'_>, cluster: &ClusterUid, site: &SiteNam
     let mut full =
         FullMark { at: Timestamp::MIN, seen: Some(Timestamp::MIN), grace: Duration::ZERO, cause: Cause::Due };
     for part in &point.parts {
-        let id = part.snapshot.id();
-        let said = match marks.map_or(Record::None, |marks| marks.of(part.row.print, id)) {
+        let said = match told.map_or(Record::None, |told| told.of(part.row.print)) {
             Record::Genuine(said) => said,
             Record::None | Record::Wrong => {
                 is_full = false;
@@ -68,7 +66,7 @@ pub(super) fn of(point: &RecoveryPoint<'_>, cluster: &ClusterUid, site: &SiteNam
             continue;
         }
         full.at = full.at.max(said.at);
-        full.seen = full.seen.zip(records.sightings.of(said.digest)).map(|(a, b)| a.max(b));
+        full.seen = full.seen.zip(said.seen).map(|(a, b)| a.max(b));
         full.grace = full.grace.max(said.grace);
         full.cause = full.cause.max(said.cause);
     }

@@ -3,11 +3,10 @@
 //! It is said once for each policy and site, at the policy, with the nearest that the site can. Only the clusters of that policy
 //! at that site are left out: the same policy may be right elsewhere.
 
-mod counts;
-
+use super::counts;
 use super::report::Report;
 use crate::capabilities::{Copies, Iaas, Rules};
-use crate::diagnostic::{Diagnostic, quote};
+use crate::diagnostic::{Code, Diagnostic, quote};
 use crate::document::{Document, Spec, Spot};
 use crate::model::{Cluster, LockPolicy, Policy, Site};
 use crate::name::{ClusterUid, PolicyName, SiteName};
@@ -46,7 +45,7 @@ pub(super) fn check(
         let Some(document) = documents.iter().find(of_policy) else { continue };
         for problem in problems {
             report.add(document, problem.spot(), || {
-                Diagnostic::error("incapable", &problem.message).hint(problem.hint(&taken_out))
+                Diagnostic::error(Code::Incapable, &problem.message).hint(problem.hint(&taken_out))
             });
         }
     }

@@ -3,7 +3,7 @@
 use super::clash::{self, Candidate};
 use super::known::{Known, Reference};
 use super::report::{Reader, Report};
-use crate::diagnostic::{Diagnostic, quote};
+use crate::diagnostic::{Code, Diagnostic, quote};
 use crate::document::cluster::{ClusterDefaults, ClusterSetSpec, ClusterSpec, Labels, NodeRoleName, NodeSpec};
 use crate::document::text::Name;
 use crate::document::{Document, Kind, Seat, Spec, Spot};
@@ -160,7 +160,7 @@ impl Resolver<'_, '_, '_, '_> {
     ) -> bool {
         let Some((name, origin)) = reference else {
             self.report.add(written.document, Spot::Value(&written.at("")), || {
-                Diagnostic::error("missing-key", format!("cluster {} has no `{key}`", quote(written.name.as_str())))
+                Diagnostic::error(Code::MissingKey, format!("cluster {} has no `{key}`", quote(written.name.as_str())))
                     .hint(format!("add `{key}` here, or to the set's `defaults`"))
             });
             return false;
@@ -168,6 +168,14 @@ impl Resolver<'_, '_, '_, '_> {
         match self.known.look_up(kind, name.as_str()) {
             Reference::Right => true,
             Reference::Wrong => {
+                self.known.leave_out(kind, name.as_str(), written.name.as_str());
+                false
+            }
+            Reference::Missing if let Some(meant) = self.known.wrong_in_other_letters(kind, name.as_str()) => {
+                self.known.leave_out(kind, &meant, written.name.as_str());
+                false
+            }
+            Reference::Missing if self.known.may_be_unread(kind, name.as_str()) => {
                 self.known.leave_out(kind, name.as_str(), written.name.as_str());
                 false
             }
@@ -201,7 +209,7 @@ impl Resolver<'_, '_, '_, '_> {
         let (name, site) = (quote(written.name.as_str()), &cluster.site);
         self.report.add(written.document, Spot::Value(&at), || {
             let message = format!("policy `{}` copies to `{site}`, where cluster {name} lives", policy.name);
-            Diagnostic::error("copies-home", message).hint("a copy lies at another site: give it another policy")
+            Diagnostic::error(Code::CopiesHome, message).hint("a copy lies at another site: give it another policy")
         });
         false
     }
@@ -229,7 +237,7 @@ impl Resolver<'_, '_, '_, '_> {
                     let at = written.at(&format!("/nodes/{number}/agent"));
                     let place = self.report.place(written.document.seat, Spot::Key(&at));
                     let diagnostic = Diagnostic::warning(
-                        super::report::NOT_YET,
+                        Code::NotYet,
                         "`agent` is read, but agents are not something that this version talks to yet",
                     );
                     self.agents = Some((1, diagnostic.at(place)));
@@ -259,12 +267,17 @@ impl Written<'_> {
 fn nodes(reader: &mut Reader<'_, '_, '_>, written: &Written<'_>) -> Option<Vec<Node>> {
     let mut nodes = Vec::with_capacity(written.nodes.len());
     for (number, spec) in written.nodes.iter().enumerate() {
-        if written.nodes[..number].iter().any(|other| other.name == spec.name) {
-            reader.error(Spot::Value(&written.at(&format!("/nodes/{number}/name"))), || {
+        if let Some(first) = written.nodes[..number].iter().position(|other| other.name == spec.name) {
+            let at = |number: usize| written.at(&format!("/nodes/{number}/name"));
+            let place = reader.report.place(written.document.seat, Spot::Value(&at(first)));
+            reader.error(Spot::Value(&at(number)), || {
                 Diagnostic::error(
-                    "duplicate-name",
+                    Code::DuplicateName,
                     format!("node {} is in this cluster twice", quote(spec.name.as_str())),
                 )
+                .label("again here")
+                .beside(place, "first here")
+                .hint("give the nodes of a cluster names of their own")
             });
         }
         nodes.push(node(reader, written, number, spec));
@@ -275,7 +288,7 @@ fn nodes(reader: &mut Reader<'_, '_, '_>, written: &Written<'_>) -> Option<Vec<N
         let spot = if written.item.is_some() && written.nodes.is_empty() { Spot::Value(&at) } else { Spot::Key(&at) };
         reader.error(spot, || {
             Diagnostic::error(
-                "no-postgres",
+                Code::NoPostgres,
                 format!("cluster {} has no node that runs PostgreSQL", quote(written.name.as_str())),
             )
             .hint("add one with `role: postgres`")
@@ -287,7 +300,7 @@ fn nodes(reader: &mut Reader<'_, '_, '_>, written: &Written<'_>) -> Option<Vec<N
 fn node(reader: &mut Reader<'_, '_, '_>, written: &Written<'_>, number: usize, spec: &NodeSpec) -> Option<Node> {
     if spec.role == NodeRoleName::Pgpool && spec.postgres.is_some() {
         reader.error(Spot::Key(&written.at(&format!("/nodes/{number}/postgres"))), || {
-            Diagnostic::error("wrong-value", "a `pgpool` node has no PostgreSQL server").hint("remove `postgres`")
+            Diagnostic::error(Code::WrongValue, "a `pgpool` node has no PostgreSQL server").hint("remove `postgres`")
         });
     }
     // Pointers are written only for what is wrong: there are 50,000 nodes.

@@ -2,7 +2,7 @@
 
 use super::known::{Known, Reference};
 use super::report::{Reader, Report};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Code, Diagnostic};
 use crate::document::fleet::{CountOrPercent, FleetSpec, PriceSpec};
 use crate::document::{Document, Kind, Spec, Spot, child};
 use crate::model::{DeleteLimits, Fleet, InvalidStateUrl, Limit, Prices, StateUrl};
@@ -29,20 +29,25 @@ pub(super) fn resolve(documents: &[Document], known: &Known<'_>, report: &mut Re
     });
     let Some((first, spec)) = all.next() else {
         if !known.any_wrong(Kind::Fleet) {
-            report.add_made(
-                Diagnostic::error("no-fleet", "no document of kind `Fleet` could be read")
+            let message = "no document of kind `Fleet` could be read";
+            report.add_made(match known.unread("fleet") {
+                Some(file) => Diagnostic::note(Code::NoFleet, message)
+                    .hint(format!("it may be in `{file}`, where something could not be read")),
+                None => Diagnostic::error(Code::NoFleet, message)
                     .hint("write one, as in fleet/fleet.yaml: it says where the state and the keys are"),
-            );
+            });
         }
         return None;
     };
     let mut only = true;
     for (document, _) in all {
         only = false;
-        let place = report.address(first, Spot::Value("/kind"));
+        let place = report.place(first.seat, Spot::Value("/kind"));
         report.add(document, Spot::Value("/kind"), || {
-            Diagnostic::error("duplicate-name", "there is a second `Fleet`")
-                .hint(format!("the first is at {place}: a fleet has one, so that its state is in one place"))
+            Diagnostic::error(Code::DuplicateName, "there is a second `Fleet`")
+                .label("the second")
+                .beside(place, "the first")
+                .hint("remove one of them: a fleet has one, so that its state is in one place")
         });
     }
     let fleet = one(first, spec, known, report);
@@ -107,7 +112,7 @@ fn state(reader: &mut Reader<'_, '_, '_>, text: &str) -> Option<StateUrl> {
             None
         }
         Err(error @ (InvalidStateUrl::Scheme | InvalidStateUrl::Bucket(_) | InvalidStateUrl::Prefix)) => {
-            reader.error(spot, || Diagnostic::error("wrong-form", error.to_string()));
+            reader.refuse(spot, &error);
             None
         }
     }

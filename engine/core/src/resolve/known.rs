@@ -1,7 +1,7 @@
 //! The names that can be referred to, and who referred to what is missing or wrong.
 
 use super::report::Report;
-use crate::diagnostic::{Diagnostic, quote};
+use crate::diagnostic::{Code, Diagnostic, Place, quote};
 use crate::document::{Document, Kind, Seat, Spec, Spot, nearest};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,9 +14,9 @@ const NAMED: usize = 5;
 pub(super) struct Known<'s> {
     right: BTreeSet<(Kind, String)>,
     wrong: BTreeMap<(Kind, String), Seat>,
-    /// A file in which something could not be read: anything could be declared there.
-    unread: Option<&'s str>,
-    /// The clusters that are left out because of something that is declared and wrong.
+    /// The files in which something could not be read: anything could be declared there.
+    unread: Vec<&'s str>,
+    /// The clusters that are left out because of something that is declared and wrong, or could not be read.
     left_out: BTreeMap<(Kind, String), Vec<String>>,
     missing: BTreeMap<(Kind, String), usize>,
 }
@@ -33,7 +33,7 @@ pub(super) enum Reference {
 }
 
 impl<'s> Known<'s> {
-    pub(super) fn new(wrong: BTreeMap<(Kind, String), Seat>, unread: Option<&'s str>) -> Self {
+    pub(super) fn new(wrong: BTreeMap<(Kind, String), Seat>, unread: Vec<&'s str>) -> Self {
         Self { right: BTreeSet::new(), wrong, unread, left_out: BTreeMap::new(), missing: BTreeMap::new() }
     }
 
@@ -78,7 +78,29 @@ impl<'s> Known<'s> {
         }
     }
 
-    /// Remembers that a cluster is left out because of something that is declared and wrong.
+    /// The file in which a name may be declared, where something could not be read.
+    pub(super) fn unread(&self, name: &str) -> Option<&'s str> {
+        self.unread.iter().copied().find(|file| file.contains(name)).or_else(|| self.unread.first().copied())
+    }
+
+    /// A name that was meant, in other letters, by a document that is wrong.
+    pub(super) fn wrong_in_other_letters(&self, kind: Kind, name: &str) -> Option<String> {
+        let mut names = self.wrong.keys().filter(|(k, _)| *k == kind).map(|(_, name)| name);
+        names.find(|wrong| wrong.eq_ignore_ascii_case(name)).cloned()
+    }
+
+    /// Whether a name that nobody declared is rather one that could not be read than a slip.
+    pub(super) fn may_be_unread(&self, kind: Kind, name: &str) -> bool {
+        !self.unread.is_empty() && self.similar(kind, name).is_none()
+    }
+
+    fn similar(&self, kind: Kind, name: &str) -> Option<&str> {
+        let names =
+            self.right.iter().chain(self.wrong.keys()).filter(|(k, _)| *k == kind).map(|(_, name)| name.as_str());
+        nearest(name, names)
+    }
+
+    /// Remembers that a cluster is left out because of something that is declared and wrong, or could not be read.
     pub(super) fn leave_out(&mut self, kind: Kind, name: &str, cluster: &str) {
         self.left_out.entry((kind, name.to_owned())).or_default().push(cluster.to_owned());
     }
@@ -92,10 +114,8 @@ impl<'s> Known<'s> {
 
     /// The diagnostic for a name that nobody declared.
     pub(super) fn unknown(&self, kind: Kind, name: &str) -> Diagnostic {
-        let diagnostic = Diagnostic::error("unknown-name", format!("there is no {kind} {}", quote(name)));
-        let names =
-            self.right.iter().chain(self.wrong.keys()).filter(|(k, _)| *k == kind).map(|(_, name)| name.as_str());
-        match (nearest(name, names), self.unread) {
+        let diagnostic = Diagnostic::error(Code::UnknownName, format!("there is no {kind} {}", quote(name)));
+        match (self.similar(kind, name), self.unread(name)) {
             (Some(meant), _) => diagnostic.hint(format!("did you mean `{meant}`?")),
             (None, Some(file)) => diagnostic.hint(format!("it may be in `{file}`, where something could not be read")),
             (None, None) => diagnostic.hint(format!("declare it: `kind: {kind}` with this name")),
@@ -112,18 +132,29 @@ impl<'s> Known<'s> {
                 1 => ("1 cluster".to_owned(), "is"),
                 n => (format!("{n} clusters"), "are"),
             };
-            let message =
-                format!("{count} of {kind} `{name}` {verb} left out until it is repaired: {}{more}", named.join(", "));
-            let seat = self.wrong[&(*kind, name.clone())];
-            let diagnostic = Diagnostic::error("left-out", message)
-                .hint("nothing of theirs is deleted meanwhile, and nothing new is backed up");
+            let named = format!("{}{more}", named.join(", "));
             // However much else is wrong in that file.
-            report.add_made(diagnostic.at(report.place(seat, Spot::Value("/metadata/name"))));
+            report.add_made(match (self.wrong.get(&(*kind, name.clone())), self.unread(name)) {
+                (Some(seat), _) => {
+                    let message = format!("{count} of {kind} `{name}` {verb} left out until it is repaired: {named}");
+                    Diagnostic::note(Code::LeftOut, message)
+                        .at(report.place(*seat, Spot::Value("/metadata/name")))
+                        .hint("nothing of theirs is deleted meanwhile, and nothing new is backed up")
+                }
+                (None, file) => {
+                    let message =
+                        format!("{count} {verb} left out: no {kind} `{name}` is in what could be read: {named}");
+                    Diagnostic::note(Code::LeftOut, message).at(Place::file(file.unwrap_or_default())).hint(
+                        "it may be declared in this file: nothing of theirs is deleted meanwhile, and nothing new is \
+                         backed up",
+                    )
+                }
+            });
         }
         for ((kind, name), times) in &self.missing {
             if let Some(more) = times.checked_sub(PLACES).filter(|more| *more > 0) {
                 let message = format!("{kind} {} is missing in {more} more places", quote(name));
-                report.add_made(Diagnostic::error("unknown-name", message));
+                report.add_made(Diagnostic::error(Code::UnknownName, message).hint("it is the same name as above"));
             }
         }
     }

@@ -1,8 +1,9 @@
 //! Policies.
 
 use super::known::{Known, Reference};
+use super::promises;
 use super::report::{Reader, Report};
-use crate::diagnostic::{Diagnostic, quote};
+use crate::diagnostic::{Code, Diagnostic, quote};
 use crate::document::policy::{
     ConsistencyName, CopySpec, EncryptionName, LockMode as LockModeName, LockSpec, PolicySpec, RetentionSpec,
     ScheduleSpec, SourceName,
@@ -31,7 +32,11 @@ pub(super) fn resolve(
     for document in documents {
         let Spec::BackupPolicy(spec) = &document.spec else { continue };
         let mut reader = Reader::new(report, document);
-        match one(&mut reader, spec, known).filter(|_| !reader.failed) {
+        let policy = one(&mut reader, spec, known).filter(|_| !reader.failed);
+        if let Some(policy) = &policy {
+            promises::check(&mut reader, policy, spec);
+        }
+        match policy.filter(|_| !reader.failed) {
             Some(policy) if known.mark_right(document) => {
                 policies.insert(policy.name.clone(), Arc::new(policy));
             }
@@ -43,6 +48,7 @@ pub(super) fn resolve(
 
 fn one(reader: &mut Reader<'_, '_, '_>, spec: &PolicySpec, known: &Known<'_>) -> Option<Policy> {
     refuse_what_comes_later(reader, spec);
+    archives(reader, spec, known);
     let name = reader.value("/metadata/name", reader.document.metadata.name.as_str());
     let zone = zone(reader, &spec.schedule);
     let schedule = schedule(reader, &spec.schedule, zone.clone());
@@ -109,12 +115,23 @@ fn refuse_what_comes_later(reader: &mut Reader<'_, '_, '_>, spec: &PolicySpec) {
     }
 }
 
+/// The archives of `pitr` must be declared, whoever honours it.
+fn archives(reader: &mut Reader<'_, '_, '_>, spec: &PolicySpec, known: &Known<'_>) {
+    for (number, archive) in spec.pitr.iter().flat_map(|pitr| &pitr.archives).enumerate() {
+        if known.look_up(Kind::Archive, archive.as_str()) == Reference::Missing {
+            let at = format!("/spec/pitr/archives/{number}");
+            reader.error(Spot::Value(&at), || known.unknown(Kind::Archive, archive.as_str()));
+        }
+    }
+}
+
 fn lock(reader: &mut Reader<'_, '_, '_>, spec: Option<&LockSpec>) -> Option<LockPolicy> {
     let spec = spec?;
     let period = reader.length("/spec/lock/for", Some(&spec.period))?;
     if period == Duration::ZERO {
         reader.error(Spot::Value("/spec/lock/for"), || {
-            Diagnostic::error("out-of-bounds", "`for` must be longer than nothing")
+            Diagnostic::error(Code::OutOfBounds, "`for` must be longer than nothing")
+                .hint("remove `lock`, if the points need none")
         });
     }
     let mode = match spec.mode {
@@ -133,7 +150,7 @@ fn zone(reader: &mut Reader<'_, '_, '_>, spec: &ScheduleSpec) -> TimeZone {
             reader.error(Spot::Value("/spec/schedule/timeZone"), || {
                 let message = format!("there is no time zone {}", quote(name.as_str()));
                 let known: Vec<String> = jiff::tz::db().available().map(|zone| zone.as_str().to_owned()).collect();
-                Diagnostic::error("unknown-time-zone", message).hint(
+                Diagnostic::error(Code::UnknownTimeZone, message).hint(
                     match nearest(name.as_str(), known.iter().map(String::as_str)) {
                         Some(meant) => format!("did you mean `{meant}`?"),
                         None => "a name of the IANA time zone database: Europe/Berlin, UTC".to_owned(),
@@ -151,8 +168,12 @@ fn schedule(reader: &mut Reader<'_, '_, '_>, spec: &ScheduleSpec, zone: TimeZone
         return match Cron::parse(cron.as_str()) {
             Ok(cron) => Some(Schedule::Cron { cron, zone, spread: spread.unwrap_or(Duration::ZERO) }),
             Err(error) => {
-                reader.error(Spot::Value("/spec/schedule/cron"), || {
-                    Diagnostic::error("wrong-cron", format!("this cron expression cannot be read: {error}"))
+                let spot = match error.within(cron.as_str()) {
+                    Some(part) => Spot::Within("/spec/schedule/cron", part.start, part.len()),
+                    None => Spot::Value("/spec/schedule/cron"),
+                };
+                reader.error(spot, || {
+                    Diagnostic::error(Code::WrongCron, format!("this cron expression cannot be read: {error}"))
                         .hint("every 8 hours is `0 */8 * * *`, and every night at 02:30 is `30 2 * * *`")
                 });
                 None
@@ -162,12 +183,14 @@ fn schedule(reader: &mut Reader<'_, '_, '_>, spec: &ScheduleSpec, zone: TimeZone
     let interval = reader.length("/spec/schedule/every", spec.every.as_ref())?;
     if interval == Duration::ZERO {
         reader.error(Spot::Value("/spec/schedule/every"), || {
-            Diagnostic::error("out-of-bounds", "`every` must be longer than nothing")
+            Diagnostic::error(Code::OutOfBounds, "`every` must be longer than nothing")
+                .hint("it is the time from one point to the next: 8h, 24h")
         });
     }
     if spread.is_some_and(|spread| spread > interval) {
         reader.error(Spot::Value("/spec/schedule/spread"), || {
-            Diagnostic::error("out-of-bounds", format!("`spread` must be at most the interval, {interval}"))
+            Diagnostic::error(Code::OutOfBounds, format!("`spread` is longer than the interval, which is {interval}"))
+                .hint(format!("clusters spread within one interval: write {interval} or less, or remove `spread`"))
         });
     }
     Some(Schedule::Every { interval, spread: spread.unwrap_or(interval) })
@@ -183,15 +206,19 @@ fn retention(reader: &mut Reader<'_, '_, '_>, spec: &RetentionSpec, zone: TimeZo
         zone,
     };
     let retention = retention_over(reader, "/spec/retention", spec, &nothing);
-    let has_window = spec.recovery_window.is_some() && retention.recovery_window != Some(Duration::ZERO);
-    if !has_window && retention.keep == Keep::default() {
+    if keeps_nothing(&retention) {
         let name = reader.document.metadata.name.as_str();
         reader.error(Spot::Key("/spec/retention"), || {
-            Diagnostic::error("keeps-nothing", format!("policy `{name}` keeps nothing"))
+            Diagnostic::error(Code::KeepsNothing, format!("policy `{name}` keeps nothing"))
                 .hint("add `recoveryWindow: 14d`, or a rule as in `keep: { daily: 14 }`")
         });
     }
     retention
+}
+
+fn keeps_nothing(retention: &Retention) -> bool {
+    let has_window = retention.recovery_window.is_some_and(|window| window != Duration::ZERO);
+    !has_window && retention.keep == Keep::default()
 }
 
 /// What a retention says, and another's rules where it is silent.
@@ -236,8 +263,11 @@ fn copies(
         match known.look_up(Kind::Site, name) {
             Reference::Right => {}
             Reference::Wrong => reader.error(Spot::Value(&site_at), || {
-                Diagnostic::error("left-out", format!("site {} is declared, and wrong", quote(name)))
-                    .hint("the policy is left out until the site is repaired")
+                Diagnostic::note(
+                    Code::LeftOut,
+                    format!("this policy is left out: its copies' site {} is wrong", quote(name)),
+                )
+                .hint("repair the site first")
             }),
             Reference::Missing => reader.error(Spot::Value(&site_at), || known.unknown(Kind::Site, name)),
         }
@@ -245,11 +275,20 @@ fn copies(
         let kms_key = spec.kms_key.as_ref().and_then(|key| reader.value(&format!("{at}/kmsKey"), key));
         let own = spec.retention.clone().unwrap_or_default();
         let retention = retention_over(reader, &format!("{at}/retention"), &own, retention);
+        if keeps_nothing(&retention) {
+            reader.error(Spot::Key(&format!("{at}/retention")), || {
+                Diagnostic::error(Code::KeepsNothing, format!("the copies at {} are not kept at all", quote(name)))
+                    .hint("remove this `retention`: then a copy lives as long as its original; or remove the copy")
+            });
+        }
         let Some(site) = site else { continue };
-        if copies.iter().any(|other| other.site == site) {
+        if let Some(first) = specs[..number].iter().position(|other| other.site == spec.site) {
+            let place = reader.report.place(reader.document.seat, Spot::Value(&format!("/spec/copies/{first}/site")));
             reader.error(Spot::Value(&site_at), || {
-                Diagnostic::error("duplicate-name", format!("{} gets two copies of each point", quote(name)))
-                    .hint("name each site once")
+                Diagnostic::error(Code::DuplicateName, format!("{} gets two copies of each point", quote(name)))
+                    .label("again here")
+                    .beside(place, "first here")
+                    .hint("name each site once: two retentions of one place would contradict each other")
             });
         }
         copies.push(CopyPolicy { site, retention, kms_key });

@@ -1,14 +1,13 @@
 //! Where resolution writes what it finds.
 
-use crate::diagnostic::{Diagnostic, Diagnostics, Place};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, Place, quote};
 use crate::document::text::Length;
 use crate::document::{Document, Page, Seat, Spot};
 use crate::time::Duration;
+use jiff::Timestamp;
+use jiff::civil::Date;
 use std::fmt::Display;
 use std::str::FromStr;
-
-/// The code of everything that a later version will honour.
-pub(super) const NOT_YET: &str = "not-yet";
 
 /// All diagnostics so far, and the pages that know the places.
 pub(super) struct Report<'p, 's> {
@@ -30,11 +29,6 @@ impl<'p, 's> Report<'p, 's> {
     /// Writes a diagnostic that knows its place, or that is about what is nowhere.
     pub(super) fn add_made(&mut self, diagnostic: Diagnostic) {
         self.diagnostics.push(diagnostic);
-    }
-
-    /// `file:line:column` of a part of a document.
-    pub(super) fn address(&self, document: &Document, spot: Spot<'_>) -> String {
-        self.place(document.seat, spot).address()
     }
 
     pub(super) fn place(&self, seat: Seat, spot: Spot<'_>) -> Place {
@@ -71,7 +65,7 @@ impl<'r, 'p, 's> Reader<'r, 'p, 's> {
 
     /// Refuses what a later version will honour.
     pub(super) fn not_yet(&mut self, spot: Spot<'_>, message: &str, hint: &str) {
-        self.error(spot, || Diagnostic::error(NOT_YET, message).hint(hint));
+        self.error(spot, || Diagnostic::error(Code::NotYet, message).hint(hint));
     }
 
     /// A text that has a form beyond what its schema says.
@@ -82,7 +76,29 @@ impl<'r, 'p, 's> Reader<'r, 'p, 's> {
         match text.parse() {
             Ok(value) => Some(value),
             Err(error) => {
-                self.error(Spot::Value(pointer), || Diagnostic::error("wrong-form", format!("{error}")));
+                self.refuse(Spot::Value(pointer), &error);
+                None
+            }
+        }
+    }
+
+    /// Writes why a text does not have its form. What a type says about it after a colon is how to write it.
+    pub(super) fn refuse(&mut self, spot: Spot<'_>, error: &dyn Display) {
+        let text = error.to_string();
+        let (message, rule) =
+            text.split_once(": ").unwrap_or((&text, "`backstay explain wrong-form` shows a right one"));
+        self.error(spot, || Diagnostic::error(Code::WrongForm, message).hint(rule));
+    }
+
+    /// An instant that is one of the calendar, too.
+    pub(super) fn instant(&mut self, pointer: &str, text: &str) -> Option<Timestamp> {
+        match text.parse() {
+            Ok(instant) => Some(instant),
+            Err(_) => {
+                self.error(Spot::Value(pointer), || {
+                    Diagnostic::error(Code::WrongForm, format!("{} is no instant{}", quote(text), no_such_time(text)))
+                        .hint("write an instant in RFC 3339, with its offset: 2026-11-23T08:00:00Z")
+                });
                 None
             }
         }
@@ -91,5 +107,21 @@ impl<'r, 'p, 's> Reader<'r, 'p, 's> {
     /// A length of time; `None` when there is none, and when it is wrong.
     pub(super) fn length(&mut self, pointer: &str, text: Option<&Length>) -> Option<Duration> {
         self.value(pointer, text?.as_str())
+    }
+}
+
+/// What of an instant no calendar or clock has.
+fn no_such_time(text: &str) -> String {
+    let number = |from: usize, to: usize| text.get(from..to).and_then(|digits| digits.parse::<i16>().ok());
+    let (Some(year), Some(month)) = (number(0, 4), number(5, 7)) else { return String::new() };
+    let Some(first) = i8::try_from(month).ok().and_then(|month| Date::new(year, month, 1).ok()) else {
+        return format!(": there is no month {month:02}");
+    };
+    let days = i16::from(first.days_in_month());
+    match (number(8, 10), number(11, 13), number(14, 16)) {
+        (Some(day), ..) if day < 1 || day > days => format!(": {year:04}-{month:02} has {days} days"),
+        (_, Some(hour), _) if hour > 23 => format!(": there is no hour {hour}"),
+        (_, _, Some(minute)) if minute > 59 => format!(": there is no minute {minute}"),
+        _ => String::new(),
     }
 }

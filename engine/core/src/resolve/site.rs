@@ -3,14 +3,14 @@
 use super::known::Known;
 use super::report::{Reader, Report};
 use super::world::{World, Worlds};
-use crate::diagnostic::{Diagnostic, quote};
+use crate::diagnostic::{Code, Diagnostic, quote};
 use crate::document::site::{Budgets, ClockKind, CloudSiteSpec, FaultSpec, SimSiteSpec, SiteSpec};
-use crate::document::text::{Instant, Skew};
+use crate::document::text::Skew;
 use crate::document::{Document, SourceTree, Spec, Spot, nearest};
 use crate::model::{LocalSite, Provider, ProviderKind, SimCall, SimFailure, SimFault, SimSite, Site};
 use crate::name::SiteName;
 use crate::time::Duration;
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -92,13 +92,15 @@ fn check_world(reader: &mut Reader<'_, '_, '_>, path: &str, sources: &SourceTree
     match worlds.get(path) {
         Some(World::Right(_)) => {}
         Some(World::Wrong) => reader.error(at, || {
-            Diagnostic::error("left-out", format!("the world of this site is wrong: {}", quote(path)))
-                .hint("the site is left out until its world is repaired")
+            Diagnostic::note(Code::LeftOut, format!("this site is left out: its world {} is wrong", quote(path)))
+                .hint("repair the world first")
         }),
-        None if sources.contains(path) => reader
-            .error(at, || Diagnostic::error("no-world", format!("{} holds no `World` that can be read", quote(path)))),
+        None if sources.contains(path) => reader.error(at, || {
+            Diagnostic::error(Code::NoWorld, format!("{} holds no `World` that can be read", quote(path)))
+                .hint("write one there, or repair what is wrong in that file")
+        }),
         None if SourceTree::takes(path) => reader.error(at, || {
-            let diagnostic = Diagnostic::error("no-world", format!("there is no file {}", quote(path)));
+            let diagnostic = Diagnostic::error(Code::NoWorld, format!("there is no file {}", quote(path)));
             match nearest(path, worlds.keys().copied()) {
                 Some(meant) => diagnostic.hint(format!("did you mean `{meant}`?")),
                 None => diagnostic.hint("write a `World` there: it says what exists at the simulated site"),
@@ -112,24 +114,26 @@ fn fault(reader: &mut Reader<'_, '_, '_>, number: usize, spec: &FaultSpec) -> Si
     let at = |key: &str| format!("/spec/faults/{number}/{key}");
     if spec.page.is_some() && !is_listing(spec.call) {
         reader.error(Spot::Key(&at("page")), || {
-            Diagnostic::error("wrong-value", "only listings have pages").hint("remove `page`")
+            Diagnostic::error(Code::WrongValue, "only listings have pages").hint("remove `page`")
         });
     }
     if let Some(problem) = mismatch(spec.call, spec.fail) {
-        reader.error(Spot::Value(&at("fail")), || Diagnostic::error("wrong-value", problem));
+        reader.error(Spot::Value(&at("fail")), || {
+            Diagnostic::error(Code::WrongValue, problem).hint("choose another `fail`, or another `call`")
+        });
     }
     if spec.times.is_some() && spec.fail != SimFailure::Slow {
         reader.error(Spot::Key(&at("times")), || {
-            Diagnostic::error("wrong-value", "only `slow` takes several times as long").hint("remove `times`")
+            Diagnostic::error(Code::WrongValue, "only `slow` takes several times as long").hint("remove `times`")
         });
     }
-    let from = spec.from.as_ref().and_then(|text| instant(reader, &at("from"), text));
-    let until = spec.until.as_ref().and_then(|text| instant(reader, &at("until"), text));
+    let from = spec.from.as_ref().and_then(|text| reader.instant(&at("from"), text.as_str()));
+    let until = spec.until.as_ref().and_then(|text| reader.instant(&at("until"), text.as_str()));
     if let (Some(from), Some(until)) = (from, until)
         && until <= from
     {
         reader.error(Spot::Value(&at("until")), || {
-            Diagnostic::error("wrong-value", "it ends before it begins").hint("`until` is later than `from`")
+            Diagnostic::error(Code::WrongValue, "it ends before it begins").hint("`until` is later than `from`")
         });
     }
     SimFault {
@@ -141,10 +145,6 @@ fn fault(reader: &mut Reader<'_, '_, '_>, number: usize, spec: &FaultSpec) -> Si
         until,
         times: spec.times,
     }
-}
-
-fn instant(reader: &mut Reader<'_, '_, '_>, pointer: &str, text: &Instant) -> Option<Timestamp> {
-    reader.value(pointer, text.as_str())
 }
 
 fn is_listing(call: SimCall) -> bool {

@@ -1,13 +1,13 @@
 //! Worlds: what exists at simulated sites.
 
 use super::report::{Reader, Report};
-use crate::diagnostic::{Diagnostic, Diagnostics, Place, quote};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, Place, quote};
 use crate::document::world::WorldSpec;
-use crate::document::{Document, Parsed, SourceTree, Spec, Spot, parse};
+use crate::document::{Absent, Document, Parsed, SourceTree, Spec, Spot, parse};
 use crate::name::{AccountId, DiskId, InstanceId, SnapshotId, SystemId};
 use crate::time::Duration;
 use jiff::Timestamp;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// The world of each file that has one.
 pub(super) type Worlds<'d> = BTreeMap<&'d str, World<'d>>;
@@ -26,7 +26,8 @@ pub fn read_world(sources: &SourceTree, path: &str) -> Result<WorldSpec, Diagnos
     let mut only = SourceTree::new();
     match sources.get(path) {
         Some(Ok(bytes)) => only.insert(path, bytes),
-        Some(Err(because)) => only.insert_unreadable(path, because),
+        Some(Err(Absent::Unreadable(because))) => only.insert_unreadable(path, because),
+        Some(Err(Absent::TooLarge(bytes))) => only.insert_too_large(path, bytes),
         None => only.insert_unreadable(path, "there is no such file"),
     }
     let Parsed { pages, documents, diagnostics, .. } = parse(&only);
@@ -40,7 +41,9 @@ pub fn read_world(sources: &SourceTree, path: &str) -> Result<WorldSpec, Diagnos
         Some(world) => Ok(world),
         None if diagnostics.has_errors() => Err(diagnostics),
         None => {
-            let none = Diagnostic::error("no-world", "this file holds no `World`").at(Place::file(path));
+            let none = Diagnostic::error(Code::NoWorld, "this file holds no `World`")
+                .at(Place::file(path))
+                .hint("write one there: it says what exists at the simulated site");
             Err([none].into_iter().collect())
         }
     }
@@ -55,8 +58,8 @@ pub(super) fn check<'d>(documents: &'d [Document], report: &mut Report<'_, 'd>) 
         let mut reader = Reader::new(report, document);
         if worlds.contains_key(path) {
             reader.error(Spot::Value("/kind"), || {
-                Diagnostic::error("duplicate-name", "this file has a second `World`")
-                    .hint("a site names a file, so each world needs its own")
+                Diagnostic::error(Code::DuplicateName, "this file has a second `World`")
+                    .hint("move it to a file of its own: a site names a file, and means the one world in it")
             });
         }
         one(&mut reader, spec);
@@ -66,21 +69,18 @@ pub(super) fn check<'d>(documents: &'d [Document], report: &mut Report<'_, 'd>) 
 }
 
 fn one(reader: &mut Reader<'_, '_, '_>, spec: &WorldSpec) {
-    let start = instant(reader, "/spec/start", &spec.start);
+    let start = reader.instant("/spec/start", &spec.start);
     reader.value::<AccountId>("/spec/account", &spec.account);
-    let (mut instances, mut disks) = (BTreeSet::new(), BTreeSet::new());
+    let (mut instances, mut disks) = (BTreeMap::new(), BTreeMap::new());
     for (i, instance) in spec.instances.iter().enumerate() {
         let at = format!("/spec/instances/{i}");
-        reader.value::<InstanceId>(&format!("{at}/id"), &instance.id);
-        if !instances.insert(&instance.id) {
-            twice(reader, &format!("{at}/id"), "instance", &instance.id);
-        }
+        let id_at = format!("{at}/id");
+        reader.value::<InstanceId>(&id_at, &instance.id);
+        once(reader, &mut instances, id_at, "instance", &instance.id);
         for (d, disk) in instance.disks.iter().enumerate() {
             let at = format!("{at}/disks/{d}/id");
             reader.value::<DiskId>(&at, &disk.id);
-            if !disks.insert(&disk.id) {
-                twice(reader, &at, "disk", &disk.id);
-            }
+            once(reader, &mut disks, at, "disk", &disk.id);
         }
         if let Some(postgres) = &instance.postgres {
             reader.value::<SystemId>(&format!("{at}/postgres/system"), &postgres.system);
@@ -93,42 +93,50 @@ fn one(reader: &mut Reader<'_, '_, '_>, spec: &WorldSpec) {
 }
 
 /// What others made: of a disk that is there, before the world began.
-fn snapshots(reader: &mut Reader<'_, '_, '_>, spec: &WorldSpec, start: Option<Timestamp>, disks: &BTreeSet<&String>) {
-    let mut ids = BTreeSet::new();
+fn snapshots<'s>(
+    reader: &mut Reader<'_, '_, '_>,
+    spec: &'s WorldSpec,
+    start: Option<Timestamp>,
+    disks: &BTreeMap<&'s str, String>,
+) {
+    let mut ids = BTreeMap::new();
     for (i, snapshot) in spec.snapshots.iter().enumerate() {
         let at = format!("/spec/snapshots/{i}");
-        reader.value::<SnapshotId>(&format!("{at}/id"), &snapshot.id);
-        if !ids.insert(&snapshot.id) {
-            twice(reader, &format!("{at}/id"), "snapshot", &snapshot.id);
-        }
-        if !disks.contains(&snapshot.disk) {
-            reader.error(Spot::Value(&format!("{at}/disk")), || {
-                Diagnostic::error("unknown-disk", format!("this world has no disk {}", quote(&snapshot.disk)))
+        let (id_at, disk_at, made_at) = (format!("{at}/id"), format!("{at}/disk"), format!("{at}/made"));
+        reader.value::<SnapshotId>(&id_at, &snapshot.id);
+        once(reader, &mut ids, id_at, "snapshot", &snapshot.id);
+        if !disks.contains_key(snapshot.disk.as_str()) {
+            reader.error(Spot::Value(&disk_at), || {
+                Diagnostic::error(Code::UnknownName, format!("this world has no disk {}", quote(&snapshot.disk)))
                     .hint("name a disk of an instance of this world")
             });
         }
-        let made = instant(reader, &format!("{at}/made"), &snapshot.made);
+        let made = reader.instant(&made_at, &snapshot.made);
         if made.zip(start).is_some_and(|(made, start)| made > start) {
-            reader.error(Spot::Value(&format!("{at}/made")), || {
-                Diagnostic::error("made-after-start", format!("{} is after the world's `start`", quote(&snapshot.made)))
+            reader.error(Spot::Value(&made_at), || {
+                Diagnostic::error(Code::WrongValue, format!("{} is after the world's `start`", quote(&snapshot.made)))
                     .hint("what is here was made before Backstay came: at `start` at the latest")
             });
         }
     }
 }
 
-fn instant(reader: &mut Reader<'_, '_, '_>, pointer: &str, text: &str) -> Option<Timestamp> {
-    let parsed = text.parse::<Timestamp>();
-    if let Err(error) = &parsed {
-        reader.error(Spot::Value(pointer), || {
-            Diagnostic::error("wrong-form", format!("{} is not an instant: {error}", quote(text)))
-        });
-    }
-    parsed.ok()
-}
-
-fn twice(reader: &mut Reader<'_, '_, '_>, pointer: &str, what: &str, id: &str) {
-    reader.error(Spot::Value(pointer), || {
-        Diagnostic::error("duplicate-id", format!("the {what} {} is in this world twice", quote(id)))
+fn once<'s>(
+    reader: &mut Reader<'_, '_, '_>,
+    firsts: &mut BTreeMap<&'s str, String>,
+    pointer: String,
+    what: &str,
+    id: &'s str,
+) {
+    let Some(first) = firsts.get(id) else {
+        firsts.insert(id, pointer);
+        return;
+    };
+    let place = reader.report.place(reader.document.seat, Spot::Value(first));
+    reader.error(Spot::Value(&pointer), || {
+        Diagnostic::error(Code::DuplicateId, format!("the {what} {} is in this world twice", quote(id)))
+            .label("again here")
+            .beside(place, "first here")
+            .hint("an id is one thing's: give the second another one, or remove it")
     });
 }

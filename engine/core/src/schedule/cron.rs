@@ -5,6 +5,7 @@
 use jiff::civil::{Date, DateTime};
 use std::fmt;
 use std::iter::successors;
+use std::ops::Range;
 
 /// A parsed cron expression. It displays as the text that was given.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,6 +56,30 @@ pub enum InvalidCron {
         /// The field of months.
         months: String,
     },
+}
+
+impl InvalidCron {
+    /// Which characters of the expression are wrong; `None` where it is wrong as a whole.
+    #[must_use]
+    pub fn within(&self, text: &str) -> Option<Range<usize>> {
+        // A field as a part of the text; beyond ASCII there is nothing to find but the character that is refused.
+        let field = |number: usize| {
+            let word = text.split_ascii_whitespace().nth(number)?;
+            let start = word.as_ptr().addr() - text.as_ptr().addr();
+            Some(start..start + word.len())
+        };
+        match self {
+            Self::TooLong | Self::Nickname(_) | Self::FieldCount(_) => None,
+            Self::Character(stray) => text.chars().position(|c| c == *stray).map(|at| at..at + 1),
+            Self::Field { field: name, part, .. } => {
+                let fields = [MINUTE.name, HOUR.name, DAY.name, MONTH.name, WEEKDAY.name];
+                let whole = field(fields.iter().position(|known| known == name)?)?;
+                let at = whole.start + text[whole].find(part.as_str())?;
+                Some(at..at + part.len())
+            }
+            Self::NeverFires { .. } => Some(field(2)?.start..field(3)?.end),
+        }
+    }
 }
 
 /// Every minute, hour, day and month listed by name is some 330 characters long.

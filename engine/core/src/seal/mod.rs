@@ -282,6 +282,18 @@ impl Keyring {
     }
 }
 
+/// The key and the signature that two tags name, whether or not there is such a key.
+fn written_seal(first: &Value<'_>, second: &Value<'_>) -> Option<(KeyId, Signature)> {
+    if let (Value::Seal(seal), Value::SealRest(_)) = (first, second) {
+        let (key, signature) = seal.split_first_chunk::<{ KeyId::BYTES }>()?;
+        let signature: [u8; 64] = signature.try_into().ok()?;
+        return Some((KeyId(lowercase_base32(key).as_str().into()), signature.into()));
+    }
+    let first = first.text();
+    let (key, half) = first.split_at_checked(KeyId::LENGTH)?;
+    Some((KeyId(key.into()), Signature::from(format!("{half}{}", second.text()).as_str())))
+}
+
 /// Why a snapshot that claims to be ours is not.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotOurs {
@@ -316,16 +328,14 @@ impl<'a> OwnedSnapshot<'a> {
         let (Some(first), Some(second)) = (ours.get(tags::SEAL_1), ours.get(tags::SEAL_2)) else {
             return Err(NotOurs::Unsealed);
         };
-        let (first, second) = (first.text(), second.text());
-        let Some((key, first)) = first.split_at_checked(KeyId::LENGTH) else {
+        let Some((key, signature)) = written_seal(first, second) else {
             return Err(NotOurs::Forged);
         };
-        let Some(key) = keyring.0.keys().find(|known| known.as_str() == key) else {
-            return Err(NotOurs::UnknownKey(KeyId(key.into())));
+        let Some(key) = keyring.0.keys().find(|known| **known == key) else {
+            return Err(NotOurs::UnknownKey(key));
         };
         let verdict = Verdict::of(place, snapshot);
         let is_genuine = verdict.recall(&snapshot.tags).unwrap_or_else(|| {
-            let signature = Signature::from(format!("{first}{second}").as_str());
             let is_genuine = keyring.accepts(key, Purpose::Snapshot, &sealed_message(place, snapshot), &signature);
             verdict.remember(&snapshot.tags, is_genuine);
             is_genuine

@@ -327,15 +327,12 @@ fn pack<'a>(tags: impl Iterator<Item = (&'a str, &'a str)>) -> Tags {
             slot = Some(point.slot);
         }
         let place = u8::try_from(place).expect("there are few keys of ours");
-        match value {
-            Value::Text(text) => {
-                packed.push(place);
-                put(&mut packed, text);
-            }
-            typed => {
-                packed.push(place | TYPED);
-                typed.write(&mut packed, *key == SLOT);
-            }
+        if let Value::Text(text) = value {
+            packed.push(place);
+            put(&mut packed, text);
+        } else {
+            packed.push(place | TYPED);
+            value.write(&mut packed, *key == SLOT);
         }
     }
     Tags { packed: packed.into(), ..Tags::default() }

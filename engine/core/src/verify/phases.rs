@@ -2,7 +2,6 @@
 
 use super::Violation;
 use super::world::{Context, Place};
-use crate::marks::text_print;
 use crate::observed::Listing;
 use crate::plan::MarkPoint;
 use jiff::Timestamp;
@@ -46,7 +45,7 @@ pub(super) fn check(context: &Context<'_>, place: &Place<'_>, mark: &MarkPoint, 
         if seen.marked() != Some(said.at) {
             fail("its tag does not agree with its tombstone");
         }
-        let Some(sighted) = records.sightings.of(text_print(tombstone.digest().as_str())) else {
+        let Some(sighted) = records.sightings.seen().of(&tombstone.digest()) else {
             fail("the sweeper has not seen its tombstone");
             continue;
         };

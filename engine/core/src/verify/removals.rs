@@ -195,7 +195,9 @@ impl<'c, 'a> Removals<'c, 'a> {
         });
         is_planned
             || self.context.places.iter().filter(|other| other.site != place.site).any(|other| {
-                let snapshots = other.attempts.iter().flat_map(Attempt::snapshots);
+                // The double of a copy that stands is nothing that anybody waits for.
+                let awaited = other.attempts.iter().filter(|attempt| !attempt.is_double);
+                let snapshots = awaited.flat_map(Attempt::snapshots);
                 let strangers = other.strangers.iter().copied();
                 let all = snapshots.filter(|seen| seen.is_being_made()).map(|seen| seen.snapshot).chain(strangers);
                 all.filter(|snapshot| is_being_made(snapshot)).any(|one| self.is_copy_of(one, other, place, expected))
@@ -253,7 +255,8 @@ impl<'c, 'a> Removals<'c, 'a> {
         };
         let stands_for_remnants = self.all.iter().any(|r| goes_as_remnant(r) && !self.blocks_new_points(r));
         let overall = Floor { lowest, stands_for_remnants, what: "anywhere" };
-        overall.check(context, &everywhere, &is_gone, violations);
+        let counted = reference::counted(&everywhere, context.facts.as_of);
+        overall.check(context, &counted, &is_gone, violations);
         for (place, points) in &places {
             // A former site drains: what lies there counts over all places only.
             if place.role == Role::Former {
@@ -263,7 +266,10 @@ impl<'c, 'a> Removals<'c, 'a> {
             let at = format!("at {}", place.site);
             let own = Floor { lowest, stands_for_remnants: false, what: &at };
             let goes = |point: &Whole<'_>| touched.contains(&point.rank()) && self.goes(place, point, &ids);
-            own.check(context, points, &goes, violations);
+            // What lies at home alone was counted already.
+            let is_all = place.role == Role::Home && points.len() == everywhere.len();
+            let own_counted = if is_all { None } else { Some(reference::counted(points, context.facts.as_of)) };
+            own.check(context, own_counted.as_deref().unwrap_or(&counted), &goes, violations);
         }
     }
 }
@@ -280,13 +286,12 @@ impl Floor<'_> {
     fn check(
         &self,
         context: &Context<'_>,
-        points: &[&Whole<'_>],
+        counted: &[&Whole<'_>],
         goes: &dyn Fn(&Whole<'_>) -> bool,
         violations: &mut Vec<Violation>,
     ) {
         let Ok(known) = context.current_system() else { return };
-        let counted = reference::counted(points, context.facts.as_of);
-        let system = reference::floor_system(&counted, known);
+        let system = reference::floor_system(counted, known);
         let floor = usize::try_from(self.lowest.max(1)).unwrap_or(usize::MAX);
         let left = counted.iter().filter(|point| point.system == system && !goes(point)).count();
         // Without any whole point there is nothing to protect by counting: only remnants of deletes may go then.

@@ -40,16 +40,12 @@ pub(super) struct Facts<'a> {
 impl<'a> Facts<'a> {
     pub(super) fn of(plan: &'a Plan, desired: &'a Desired, observed: &'a Observed) -> Self {
         let mut by_cluster: BTreeMap<&ClusterUid, Vec<&Change>> = BTreeMap::new();
-        let mut named = BTreeSet::new();
         for own in plan.changes.chunk_by(|a, b| a.cluster == b.cluster) {
             by_cluster.entry(&own[0].cluster).or_default().extend(own);
         }
-        for change in &plan.changes {
-            if let Action::Tag(tag) = &change.action {
-                named.extend(tag.snapshots.iter().map(|retagged| &retagged.expected.id));
-            }
-        }
-        let (mut readings, mut retagged, mut instances) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let mut retagged = BTreeMap::new();
+        let mut readings: BTreeMap<&SiteName, &Reading> = BTreeMap::new();
+        let mut instances = BTreeMap::new();
         let mut unmanaged: BTreeMap<&SiteName, BTreeMap<&DiskId, Vec<Timestamp>>> = BTreeMap::new();
         for (site, listing) in &observed.sites {
             let Listing::Complete(inventory) = listing else { continue };
@@ -58,11 +54,15 @@ impl<'a> Facts<'a> {
             for other in &inventory.unmanaged {
                 unmanaged.entry(site).or_default().entry(&other.disk).or_default().push(other.created);
             }
-            if !named.is_empty() {
-                let is_named = |snapshot: &&Snapshot| named.contains(&snapshot.id);
-                let found = inventory.snapshots.iter().filter(is_named);
-                retagged.extend(found.map(|snapshot| ((site, &snapshot.id), snapshot)));
-            }
+        }
+        for change in &plan.changes {
+            let Action::Tag(tag) = &change.action else { continue };
+            let Some(inventory) = observed.sites.get(&change.site).and_then(Listing::complete) else { continue };
+            let ids = tag.snapshots.iter().map(|snapshot| &snapshot.expected.id);
+            retagged.extend(ids.filter_map(|id| {
+                let found = readings.get(&change.site)?.snapshot(id, &change.cluster, &inventory.snapshots)?;
+                Some(((&change.site, id), found))
+            }));
         }
         let slots = desired.policies.keys().map(|name| (name, Default::default())).collect();
         let as_of = plan.basis.as_of;
@@ -302,7 +302,8 @@ impl<'a> Context<'a> {
     ) -> Vec<&'p Whole<'a>> {
         let mut points = place.map_or_else(Vec::new, |place| self.points_at(place, soon));
         let others = |role: fn(Role<'_>) -> bool| {
-            self.places.iter().filter(move |other| role(other.role)).filter(|other| is_other(other))
+            let not_here = move |other: &&Place<'a>| place.is_none_or(|place| !std::ptr::eq(place, *other));
+            self.places.iter().filter(move |other| role(other.role)).filter(not_here).filter(|other| is_other(other))
         };
         // Home first: where a point lies at several other places, home's snapshots speak for it.
         for other in others(|role| role == Role::Home).chain(others(|role| role != Role::Home)) {

@@ -215,6 +215,7 @@ fn the_last_day_of_a_rule_is_its_own() {
     assert_eq!(ends, [time("2027-01-01"), time("2026-11-02"), time("2027-01-01")]);
     let (rules, diagnostics) = read_rules("drift-ignore.yaml", example().as_bytes());
     assert!(diagnostics.is_empty() && rules.len() == 1, "the example is right");
+    assert!(include_str!("../../../../docs/drift.md").contains(&example()), "the guide shows it");
 }
 
 #[test]

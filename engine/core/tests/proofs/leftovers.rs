@@ -101,11 +101,11 @@ fn a_double_goes_alone_and_its_point_counts_all_the_while() {
     let newest = lab.snapshots()[2].id.clone();
     let double = double_of(&mut lab, &newest);
     // The point is there: nothing is made in its place.
-    assert_snapshot!(text(&lab), @"! orders-db: unfinished: 1 snapshot of a point that never completed");
+    assert_snapshot!(text(&lab), @"! orders-db: doubles: 1 snapshot beside the same one of a point that stays");
     let steps = [
-        (1, "t orders-db 2026-11-23T00:00Z due: left 1d 1h ago by an attempt that was never finished"),
-        (1, "~ orders-db 2026-11-23T00:00Z due: it cannot be restored: a call that was delivered twice made it"),
-        (3, "- orders-db 2026-11-23T00:00Z due: it cannot be restored: a call that was delivered twice made it"),
+        (1, "t orders-db 2026-11-23T00:00Z due: a double of a point that stays, made by a call that came twice"),
+        (1, "~ orders-db 2026-11-23T00:00Z due: a double of a point that stays, made by a call that came twice"),
+        (3, "- orders-db 2026-11-23T00:00Z due: a double of a point that stays, tombstoned 3d ago"),
     ];
     for (days, step) in steps {
         lab.advance(Duration::days(days));

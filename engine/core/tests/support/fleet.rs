@@ -4,11 +4,12 @@ use super::lab::{SITE, SYSTEM, attached, instance};
 use super::resolve_sources;
 use backstay_core::document::SourceTree;
 use backstay_core::lsn::Timeline;
-use backstay_core::model::Desired;
+use backstay_core::model::{Desired, LockMode, LockPolicy};
 use backstay_core::observed::{DatabaseRole, DatabaseState, DatabaseStatus, DiskRole, Instance};
 use backstay_core::time::Duration;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 /// A primary and a standby with one data disk and a root disk each.
 pub fn instances_of(cluster: &str) -> Vec<Instance> {
@@ -54,7 +55,9 @@ pub fn declare(policy: &str, clusters: &[String], limits: &str, further: &[(Stri
         insert(&format!("fleet/worlds/{site}.yaml"), head("World", site) + world);
     }
     let mut spec = head("BackupPolicy", "gold");
-    for line in policy.lines() {
+    // Documents refuse a lock that outlasts its retention. A world may hold one, from before the retention was shortened.
+    let (locks, lines): (Vec<&str>, Vec<&str>) = policy.lines().partition(|line| line.starts_with("lock: "));
+    for line in lines {
         writeln!(spec, "  {line}").unwrap();
     }
     insert("policies/gold.yaml", spec);
@@ -75,5 +78,20 @@ pub fn declare(policy: &str, clusters: &[String], limits: &str, further: &[(Stri
     let sources: SourceTree = files.into_iter().collect();
     let resolution = resolve_sources(&sources);
     assert!(!resolution.diagnostics.has_errors(), "{}", resolution.diagnostics.render());
-    resolution.desired.unwrap()
+    let mut desired = resolution.desired.unwrap();
+    for policy in desired.policies.values_mut() {
+        Arc::make_mut(policy).lock = locks.first().map(|line| lock(line));
+    }
+    desired
+}
+
+/// `lock: { mode: compliance, for: 9d }`.
+fn lock(line: &str) -> LockPolicy {
+    let value = |key: &str| line.split_once(key).unwrap().1.split([',', ' ', '}']).next().unwrap();
+    let mode = match value("mode: ") {
+        "governance" => LockMode::Governance,
+        "compliance" => LockMode::Compliance,
+        other => panic!("{other}"),
+    };
+    LockPolicy { mode, period: value("for: ").parse().unwrap() }
 }

@@ -53,18 +53,11 @@ fn groups(drift: &Drift) -> Vec<Group<'_>> {
     groups
 }
 
-/// How many rows each group may have, so that all of them together have about `most`.
+/// How many rows each group may have, so that all of them together have at most `most`. What small groups do not need, large ones have.
 fn rows_each(groups: &[Group<'_>], most: usize) -> usize {
-    let (mut each, mut left, mut open) = (0, most, groups.len());
-    // What small groups do not need, large ones have.
-    let mut sizes: Vec<usize> = groups.iter().map(|group| group.items.len()).collect();
-    sizes.sort_unstable();
-    for size in sizes {
-        each = (left / open.max(1)).max(3);
-        left = left.saturating_sub(size.min(each));
-        open -= 1;
-    }
-    each
+    const FEWEST: usize = 3;
+    let total = |each: usize| groups.iter().map(|group| group.items.len().min(each)).sum::<usize>();
+    (FEWEST..=most).rev().find(|each| total(*each) <= most).unwrap_or(FEWEST)
 }
 
 /// The cluster, or whatever it is about where there is none.
@@ -97,8 +90,8 @@ fn by_class(drift: &Drift) -> Option<String> {
     let counts = &drift.counts.by_class;
     let told: Vec<String> =
         Class::ALL.iter().filter_map(|class| Some(format!("{} {class}", count(*counts.get(class)?)))).collect();
-    let clusters = plural(drift.counts.clusters, "declared cluster");
-    (!told.is_empty()).then(|| format!("By class: {}; of {clusters}.", told.join(", ")))
+    let clusters = format!("{} of {}", count(drift.counts.clusters), plural(drift.clusters.len(), "cluster"));
+    (!told.is_empty()).then(|| format!("By class: {}; {clusters}.", told.join(", ")))
 }
 
 /// The last line.
@@ -123,3 +116,6 @@ fn unread(drift: &Drift) -> Vec<String> {
     let records = drift.coverage.records_unknown.iter();
     sites.chain(records.map(|because| format!("the state store could not be read: {because}"))).collect()
 }
+
+#[cfg(test)]
+mod tests;

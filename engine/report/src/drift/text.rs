@@ -9,7 +9,7 @@ use backstay_core::time::brief;
 use std::fmt::Write as _;
 
 /// How many differences are written out at most, all kinds together.
-const MOST_ROWS: usize = 90;
+const MOST_ROWS: usize = 70;
 /// How many sites, rules or steps are named.
 const MOST_NAMED: usize = 12;
 
@@ -49,8 +49,8 @@ fn tell(group: &Group<'_>, most: usize, paint: Paint, out: &mut String) {
     let word = format!("{}[{}]", severity.as_str(), group.kind.as_str());
     let word = match severity {
         Severity::Error => paint.red(&word),
-        Severity::Warning => paint.yellow(&word),
-        Severity::Note => paint.cyan(&word),
+        Severity::Warning => paint.on_yellow(&word),
+        Severity::Note => paint.bold(&word),
     };
     let _ = writeln!(out, "{word}: {}", paint.bold(&group.heading()));
     let has_since = group.items.iter().any(|item| item.since.is_some());
@@ -75,11 +75,11 @@ fn tell(group: &Group<'_>, most: usize, paint: Paint, out: &mut String) {
     }
     let _ = writeln!(out, "{} {}", paint.dim("  means:"), group.kind.meaning());
     let steps = group.steps();
-    for (i, step) in steps.iter().take(3).enumerate() {
+    for (i, step) in steps.iter().take(if steps.len() > 2 { 1 } else { 2 }).enumerate() {
         let _ = writeln!(out, "{} {}", paint.dim(if i == 0 { "  next: " } else { "        " }), clean(step));
     }
-    if steps.len() > 3 {
-        let _ = writeln!(out, "         … and {} other steps", count(steps.len() - 3));
+    if steps.len() > 2 {
+        let _ = writeln!(out, "         … and {} other steps", count(steps.len() - 1));
     }
     out.push('\n');
 }

@@ -91,6 +91,7 @@ pub(super) fn reasons() -> Vec<Reason> {
         Reason::HoldTagMissing,
         Reason::Abandoned { ago },
         Reason::LockMissing { period: Duration::days(14) },
+        Reason::Double { marked: None },
         Reason::Unusable { because: "part data-1of2 | is <gone>\n@everyone".to_owned() },
         Reason::Retired { rules: rules() },
         Reason::Beyond { rules: rules() },
@@ -109,6 +110,7 @@ pub(super) fn reasons() -> Vec<Reason> {
             | Reason::HoldTagMissing
             | Reason::Abandoned { .. }
             | Reason::LockMissing { .. }
+            | Reason::Double { .. }
             | Reason::Unusable { .. }
             | Reason::Retired { .. }
             | Reason::Beyond { .. }
@@ -174,6 +176,7 @@ pub(super) fn findings() -> Vec<FindingKind> {
         FindingKind::Late { age: Some(Duration::hours(31)), max_age: Some(Duration::hours(9)) },
         FindingKind::Missing { what: "instance i-1".to_owned() },
         FindingKind::Foreign { why: "its seal is of another key".to_owned() },
+        FindingKind::Doubles { snapshots: 2 },
         FindingKind::Unfinished { snapshots: 2 },
         FindingKind::Incapable { what: "no lock there".to_owned() },
         FindingKind::Moved { points: 4, home: SITES[2].parse().unwrap() },
@@ -191,6 +194,7 @@ pub(super) fn findings() -> Vec<FindingKind> {
             | FindingKind::Late { .. }
             | FindingKind::Missing { .. }
             | FindingKind::Foreign { .. }
+            | FindingKind::Doubles { .. }
             | FindingKind::Unfinished { .. }
             | FindingKind::Incapable { .. }
             | FindingKind::Moved { .. }
@@ -207,7 +211,7 @@ pub(super) fn findings() -> Vec<FindingKind> {
 }
 
 pub(super) fn waiting(number: usize, why: WaitingFor) -> Waiting {
-    let point = (number % 5 > 0).then(|| action("delete", number).point());
+    let point = (!number.is_multiple_of(5)).then(|| action("delete", number).point());
     Waiting {
         cluster: format!("uid-{number:05}").parse().unwrap(),
         name: format!("db-{number:05}").parse().unwrap(),
@@ -217,7 +221,7 @@ pub(super) fn waiting(number: usize, why: WaitingFor) -> Waiting {
 }
 
 pub(super) fn finding(number: usize, what: FindingKind) -> Finding {
-    let site = (number % 7 > 0).then(|| SITES[number % 4].parse().unwrap());
+    let site = (!number.is_multiple_of(7)).then(|| SITES[number % 4].parse().unwrap());
     Finding { site, subject: format!("db-{number:05}"), what }
 }
 

@@ -3,7 +3,7 @@
 //! A journal is believed as far as it can be compared: the snapshots, their disks, instants and tags by the site, the label and
 //! the WAL by the files beside the point.
 
-use super::{Answer, Hands, fail};
+use super::{Answer, Hands, fail, stale};
 use backstay_core::lsn::WalRange;
 use backstay_core::observed::{Readiness, Snapshot};
 use backstay_core::plan::CreatePoint;
@@ -57,6 +57,10 @@ impl Hands<'_> {
 
     /// Nothing was answered for the cut: it was made all the same, and the cut itself adopts what is there.
     async fn prove_cut(&self, create: &CreatePoint) -> Result<(), Answer> {
+        // Should what is there vanish meanwhile, the call cuts: so its instance is looked at as before any cut.
+        if let Some(because) = self.stale_instance(create).await? {
+            return Err(stale(because));
+        }
         for part in &create.parts {
             let found = self.calls.by_intent(&part.intent).await?;
             if found.len() != 1 || found.iter().any(|snapshot| snapshot.disk != part.disk) {

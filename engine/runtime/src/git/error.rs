@@ -1,5 +1,6 @@
 //! Why documents cannot be read from git, and what to do about it.
 
+use git2::ErrorCode;
 use std::path::Path;
 
 /// Why the documents of a commit are not there.
@@ -89,10 +90,22 @@ pub enum GitError {
 }
 
 impl GitError {
-    /// libgit2 names the repository between quotes; without that, the fleet's directory has to do.
-    pub(super) fn owner(root: &Path, error: &git2::Error) -> Self {
-        let named = error.message().split('\'').nth(1).map(|path| path.trim_end_matches('/').to_owned());
+    /// Why no repository was opened around a directory.
+    pub(super) fn of_discovery(root: &Path, error: &git2::Error) -> Self {
         let directory = root.display().to_string();
-        Self::Owner { repository: named.unwrap_or_else(|| directory.clone()), directory }
+        if error.code() == ErrorCode::NotFound {
+            Self::NoRepository { directory }
+        } else if error.code() == ErrorCode::Owner {
+            // libgit2 names the repository between quotes; without that, the fleet's directory has to do.
+            let named = error.message().split('\'').nth(1).map(|path| path.trim_end_matches('/').to_owned());
+            Self::Owner { repository: named.unwrap_or_else(|| directory.clone()), directory }
+        } else {
+            Self::broken(root, error)
+        }
+    }
+
+    /// What git says of a repository that cannot be read.
+    pub(super) fn broken(root: &Path, error: &git2::Error) -> Self {
+        Self::Broken { directory: root.display().to_string(), because: error.message().to_owned() }
     }
 }

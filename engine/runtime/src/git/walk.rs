@@ -2,7 +2,7 @@
 //! entered where they are here.
 
 use super::directory;
-use crate::file_store::Document;
+use crate::documents::{Content, Document};
 use backstay_core::document::SourceTree;
 use git2::{ErrorCode, ObjectType, Repository, Tree, TreeEntry};
 use std::path::{Component, Path, PathBuf};
@@ -10,9 +10,6 @@ use std::path::{Component, Path, PathBuf};
 /// Links that lead to links, and directories within directories, beyond which nobody means it.
 const DEEPEST: usize = 64;
 const MOST_LINKS: usize = 8;
-
-/// Larger files are never documents, and are not read.
-const LARGEST: usize = 64 << 20;
 
 /// A file's mode that makes it a link.
 const LINK: i32 = 0o120_000;
@@ -80,7 +77,7 @@ impl<'r> Walk<'r> {
             }
             let depth = Depth { directories: depth.directories + 1, ..depth };
             if depth.directories > DEEPEST {
-                documents.push((path.to_owned() + "/.yaml", Err("it lies too deep".to_owned())));
+                documents.push((path.to_owned() + "/.yaml", Content::Unreadable("it lies too deep".to_owned())));
                 continue;
             }
             self.entry(&entry, &below, &place.join(&name), depth, documents)?;
@@ -112,13 +109,17 @@ impl<'r> Walk<'r> {
         }
     }
 
-    fn content(&self, entry: &TreeEntry<'_>) -> Result<Result<Vec<u8>, String>, git2::Error> {
+    fn content(&self, entry: &TreeEntry<'_>) -> Result<Content, git2::Error> {
         let (size, _) = self.repository.odb()?.read_header(entry.id())?;
-        if size > LARGEST {
-            return Ok(Err(format!("it has {} MiB", size >> 20)));
+        let size = size as u64;
+        if size > SourceTree::LARGEST_FILE {
+            return Ok(Content::TooLarge(size));
         }
         let blob = self.repository.find_blob(entry.id())?;
-        Ok(if is_lfs_pointer(blob.content()) { Err(IS_LFS_POINTER.to_owned()) } else { Ok(blob.content().to_vec()) })
+        Ok(match is_lfs_pointer(blob.content()) {
+            true => Content::Unreadable(IS_LFS_POINTER.to_owned()),
+            false => Content::Bytes(blob.content().to_vec()),
+        })
     }
 
     /// What a link leads to, as long as that is in the commit too.
@@ -176,7 +177,7 @@ impl<'r> Walk<'r> {
                     error.message()
                 );
                 // A path that documents are read from, so that nobody takes what is in there for absent.
-                documents.push((format!("{path}/submodule.yaml"), Err(because)));
+                documents.push((format!("{path}/submodule.yaml"), Content::Unreadable(because)));
             }
         }
         Ok(())
@@ -186,7 +187,7 @@ impl<'r> Walk<'r> {
 /// Reports a file that would be a document; others may be as they like.
 fn tell(documents: &mut Vec<Document>, path: String, because: &str) {
     if SourceTree::takes(&path) {
-        documents.push((path, Err(because.to_owned())));
+        documents.push((path, Content::Unreadable(because.to_owned())));
     }
 }
 

@@ -30,7 +30,7 @@ impl State<'_> {
     pub async fn forget(&self, observed: &Observed) -> Result<(), StoreError> {
         let Listing::Complete(records) = &observed.records else { return Ok(()) };
         let keys = self.0.list("tombstones/").await?;
-        let mut useless = self.useless_tombstones(&keys, records, observed);
+        let mut useless = useless_tombstones(&keys, records, observed);
         useless.extend(useless_sightings(records, observed).into_iter().map(|key| vec![key]));
         useless.truncate(MOST);
         // The keys of one tombstone in their order.
@@ -42,35 +42,35 @@ impl State<'_> {
         });
         futures::stream::iter(removals).buffer_unordered(AT_ONCE).try_collect().await
     }
+}
 
-    /// The keys of each tombstone that is past its use, in the order in which they must go.
-    fn useless_tombstones(&self, keys: &[String], records: &Records, observed: &Observed) -> Vec<Vec<String>> {
-        let gone = Gone::of(keys, observed);
-        let living = living(records);
-        let mut useless = Vec::new();
-        for key in keys {
-            if let Some(revoked) = key.strip_suffix(REVOKED) {
-                // A run was cut off between the two.
-                if keys.binary_search_by(|other| other.as_str().cmp(revoked)).is_err() {
-                    useless.push(vec![key.clone()]);
-                }
-                continue;
+/// The keys of each tombstone that is past its use, in the order in which they must go.
+fn useless_tombstones(keys: &[String], records: &Records, observed: &Observed) -> Vec<Vec<String>> {
+    let gone = Gone::of(keys, observed);
+    let living = living(records);
+    let mut useless = Vec::new();
+    for key in keys {
+        if let Some(revoked) = key.strip_suffix(REVOKED) {
+            // A run was cut off between the two.
+            if keys.binary_search_by(|other| other.as_str().cmp(revoked)).is_err() {
+                useless.push(vec![key.clone()]);
             }
-            let Some((site, snapshot)) = snapshot_of(key) else { continue };
-            let Some(site) = gone.of_site(&site).filter(|site| site.ids.contains(&snapshot)) else { continue };
-            let revocation = format!("{key}{REVOKED}");
-            let is_revoked = keys.binary_search(&revocation).is_ok();
-            match living.get(key.as_str()) {
-                _ if is_revoked => useless.push(vec![key.clone(), revocation]),
-                // Its sighting first: what is marked by a tombstone that is not sighted waits.
-                Some((tombstone, digest)) if is_over(tombstone, site.now) => {
-                    useless.push(vec![sighting_key(digest), key.clone()]);
-                }
-                Some(_) | None => {}
-            }
+            continue;
         }
-        useless
+        let Some((site, snapshot)) = snapshot_of(key) else { continue };
+        let Some(site) = gone.of_site(&site).filter(|site| site.ids.contains(&snapshot)) else { continue };
+        let revocation = format!("{key}{REVOKED}");
+        let is_revoked = keys.binary_search(&revocation).is_ok();
+        match living.get(key.as_str()) {
+            _ if is_revoked => useless.push(vec![key.clone(), revocation]),
+            // Its sighting first: what is marked by a tombstone that is not sighted waits.
+            Some((tombstone, digest)) if is_over(tombstone, site.now) => {
+                useless.push(vec![sighting_key(digest), key.clone()]);
+            }
+            Some(_) | None => {}
+        }
     }
+    useless
 }
 
 fn is_over(tombstone: &Tombstone, now: Timestamp) -> bool {
@@ -83,7 +83,7 @@ fn sighting_key(digest: &Digest) -> String {
 
 /// The tombstones that count, by their keys.
 fn living(records: &Records) -> BTreeMap<String, (&Tombstone, Digest)> {
-    let all = records.tombstones.iter().flat_map(|(_, of_site)| of_site.values());
+    let all = records.tombstones.values().flat_map(|of_site| of_site.values());
     all.map(|tombstone| {
         let (said, digest) = (&tombstone.content, tombstone.digest());
         let key = format!("{}{}", tombstone_prefix(&said.site, &said.snapshot), digest.brief());
@@ -96,7 +96,7 @@ fn living(records: &Records) -> BTreeMap<String, (&Tombstone, Digest)> {
 fn useless_sightings(records: &Records, observed: &Observed) -> Vec<String> {
     let earliest = observed.sites.values().filter_map(|listing| Some(listing.complete()?.clock.now)).min();
     let Some(limit) = earliest.map(|now| KEPT.before(now)) else { return Vec::new() };
-    let tombstones = records.tombstones.iter().flat_map(|(_, of_site)| of_site.values());
+    let tombstones = records.tombstones.values().flat_map(|of_site| of_site.values());
     let living: BTreeSet<Digest> = tombstones.map(Tombstone::digest).collect();
     let old = records.sightings.iter().filter(|(digest, at)| **at < limit && !living.contains(digest));
     old.map(|(digest, _)| sighting_key(digest)).collect()

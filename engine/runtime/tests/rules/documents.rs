@@ -160,6 +160,18 @@ fn one_file_that_cannot_be_read_is_told_and_hides_no_other() {
 }
 
 #[test]
+fn a_document_whose_name_is_no_text_is_told_and_never_passed_over() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let place = Place::in_repository("");
+    fs::write(place.root.join("fleet").join(std::ffi::OsStr::from_bytes(b"caf\xe9.yaml")), "a: 1\n").unwrap();
+    let commit = place.commit();
+    for sources in [place.read(), from_commit(&place.root, &commit).unwrap()] {
+        let told = resolve(&sources.tree, sources.origin.clone()).diagnostics.render();
+        assert!(told.contains("its name is not UTF-8"), "{told}");
+    }
+}
+
+#[test]
 fn an_editors_lock_is_no_document() {
     let place = Place::at("");
     let before = place.read().origin;

@@ -117,6 +117,7 @@ fn a_name_that_stands_for_nothing_is_told_with_what_was_meant() {
     let told = |named: &str| refused(at, named).to_string();
     assert_eq!(told("mian"), "there is no commit `mian` in this repository\nhint: did you mean `main`?");
     assert_eq!(told("relaese-1"), "there is no commit `relaese-1` in this repository\nhint: did you mean `release-1`?");
+    assert!(told("HAED").ends_with("did you mean `HEAD`?"), "{}", told("HAED"));
     assert!(
         told("nothing-like-it").contains("`git fetch` brings what others have pushed"),
         "{}",
@@ -276,7 +277,7 @@ fn a_submodule_is_read_at_its_commit_where_it_is_here_and_told_where_it_is_not()
     repo.commit("with a submodule");
     let sources = from_commit(&repo.path, "HEAD").unwrap();
     assert!(sources.tree.contains("fleet/sub/fleet/fleet.yaml"), "{:?}", sources.tree);
-    assert_eq!(from_directory(&repo.path).unwrap().origin.dirty, false, "what is checked out is what is committed");
+    assert!(!from_directory(&repo.path).unwrap().origin.dirty, "what is checked out is what is committed");
     // A fleet that is itself in the submodule is a repository of its own.
     assert_eq!(name_at(&repo.path.join("fleet/sub"), "HEAD~1"), "one");
     let without = repo.clone_to("without", &[]);
@@ -310,6 +311,17 @@ fn a_sparse_checkout_is_dirty_and_its_commit_is_whole() {
     let present = from_directory(&repo.path).unwrap();
     assert!(!present.tree.contains("policies/gold.yaml") && present.origin.dirty);
     assert!(from_commit(&repo.path, "HEAD").unwrap().tree.contains("policies/gold.yaml"));
+}
+
+#[test]
+fn a_repository_whose_commit_is_lost_is_told_and_the_work_tree_is_read_all_the_same() {
+    let repo = Repo::with_two_commits();
+    let head = git(&repo.path, &["rev-parse", "HEAD"]);
+    fs::remove_file(repo.path.join(".git/objects").join(&head[..2]).join(&head[2..])).unwrap();
+    let error = refused(&repo.path, "HEAD");
+    assert!(matches!(error, GitError::Unknown { .. } | GitError::Incomplete { .. }), "{error:?}");
+    let present = from_directory(&repo.path).unwrap();
+    assert!(present.tree.contains("fleet/fleet.yaml") && present.origin.commit.is_none() && present.doubt.is_some());
 }
 
 #[test]

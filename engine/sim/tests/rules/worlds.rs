@@ -7,7 +7,7 @@ fn an_impossible_world_is_refused_with_its_place() {
     type Spoil = fn(&mut WorldSpec);
     let wrong: [(Spoil, &str); 13] = [
         (|s| s.start = "yesterday".into(), "spec.start: `yesterday` is not an instant"),
-        (|s| s.account = "a b".into(), "spec.account: `a b` is not a account id"),
+        (|s| s.account = "a b".into(), "spec.account: `a b` is not an account id"),
         (|s| s.instances[1].id = "i-primary".into(), "spec.instances[1].id: there are two instances `i-primary`"),
         (|s| s.instances[0].disks[1].id = "../x".into(), "spec.instances[0].disks[1].id: "),
         (
