@@ -28,30 +28,31 @@ fn bytes_that_are_no_text_are_said_so() {
     sources.insert("fleet/e-empty.yaml", &b"# nothing yet\n"[..]);
     sources.insert("fleet/f-large.yaml", vec![b' '; 33 << 20]);
     insta::assert_snapshot!(support::resolve_sources(&sources).diagnostics.render(), @r#"
-error: this file is not UTF-8: the byte 0xFC has no meaning here
+error[encoding]: this file is not UTF-8: the byte 0xFC has no meaning here
   --> fleet/a-latin1.yaml:2:8
    |
  2 | name: M�ller
    |        ^
-hint: save it as UTF-8
+hint: if it is Latin-1, convert it: `iconv -f LATIN1 -t UTF-8 -o FILE fleet/a-latin1.yaml`
 
-error: this file is UTF-16
+error[encoding]: this file is UTF-16, and documents are UTF-8
   --> fleet/b-utf16.yaml
-hint: save it as UTF-8
+hint: convert it: `iconv -f UTF-16 -t UTF-8 -o FILE fleet/b-utf16.yaml`
 
-error: there is no kind `Fleat`
+error[unknown-kind]: there is no kind `Fleat`
   --> fleet/c-bom.yaml:1:7
    |
  1 | kind: Fleat
    |       ^^^^^
 hint: did you mean `Fleet`?
 
-error: this file cannot be read: permission denied
+error[unreadable]: this cannot be read: permission denied
   --> fleet/d-secret.yaml
+hint: repair it, or move it elsewhere: while it is here, anything could be declared in it
 
-error: this file has 33 MiB, and 32 are the most
+error[too-large]: this file has 33 MiB, and documents have 16 at the most
   --> fleet/f-large.yaml
-hint: split it: all files are read as one
+hint: split it, since all files are read as one; or move it elsewhere, when it is no document
 "#);
 }
 
@@ -71,26 +72,30 @@ fn what_an_attacker_would_write_ends_soon() {
     let resolution = support::resolve_sources(&sources);
     assert_eq!(resolution.desired.unwrap().clusters.len(), 3);
     insta::assert_snapshot!(resolution.diagnostics.render(), @r#"
-error: this is nested too deeply
-  --> fleet/a-deep.yaml:1:129
+error[too-deep]: this is nested more deeply than any document is
+  --> fleet/a-deep.yaml:1:1001
    |
  1 | …[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[…
    |                                                                                  ^
+hint: look for brackets that are never closed, or for a generator that repeats itself
 
-error: this is nested too deeply
-  --> fleet/b-deep.json:1:128
+error[too-deep]: this is nested more deeply than any document is
+  --> fleet/b-deep.json:1:1001
    |
  1 | …[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[…
    |                                                                                  ^
+hint: look for brackets that are never closed, or for a generator that repeats itself
 
-error: the aliases in this file stand for too much
+error[too-large]: the aliases in this file stand for too much
   --> fleet/c-bomb.yaml
+hint: write it out: what repeats belongs into a `ClusterSet`'s defaults
 
-error: the aliases in this file stand for too much
+error[too-large]: the aliases in this file stand for too much
   --> fleet/d-long.yaml:1:4
    |
  1 | a: &a "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…
    |    ^
+hint: write it out: what repeats belongs into a `ClusterSet`'s defaults
 "#);
 }
 
@@ -103,7 +108,7 @@ fn a_file_full_of_mistakes_is_cut_and_the_rest_counted() {
     assert_eq!(rendered.iter().filter(|d| d.code == Code::UnknownKey).count(), 200);
     let last = rendered.iter().rfind(|d| d.code == Code::TooMany).unwrap();
     insta::assert_snapshot!(last.to_string(), @r#"
-error: 300 more problems in this file are not shown
+error[too-many]: 300 more problems in this file are not shown
   --> policies/gold.yaml
 hint: repair the ones above first
 "#);
@@ -119,15 +124,15 @@ fn diagnostics_are_json_for_tools() {
     insta::assert_snapshot!(serde_json::to_string_pretty(first).unwrap(), @r#"
 {
   "severity": "error",
-  "code": "left-out",
-  "message": "3 clusters of BackupPolicy `gold` are left out until it is repaired: `orders-db`, `billing-db`, `catalog-db`",
+  "code": "unknown-key",
+  "message": "`retention` knows no key `recoverWindow`",
   "file": "policies/gold.yaml",
-  "line": 4,
-  "column": 9,
-  "sourceLine": "  name: gold",
-  "marker": 8,
-  "length": 4,
-  "hint": "nothing of theirs is deleted meanwhile, and nothing new is backed up"
+  "line": 9,
+  "column": 5,
+  "sourceLine": "    recoverWindow: 14d",
+  "marker": 4,
+  "length": 13,
+  "hint": "did you mean `recoveryWindow`?"
 }
 "#);
     let back: Diagnostic = serde_json::from_value(serde_json::to_value(first).unwrap()).unwrap();
@@ -149,25 +154,26 @@ fn json_files_are_read_and_marked_as_well() {
     files.insert("policies/gold.json".into(), policy);
     files.insert("policies/other.json".into(), "{ \"a\": 1,\n\t}".into());
     insta::assert_snapshot!(resolved(&files).diagnostics.render(), @r#"
-error: 3 clusters of BackupPolicy `gold` are left out until it is repaired: `orders-db`, `billing-db`, `catalog-db`
-  --> policies/gold.json:2:81
-   |
- 2 |     "apiVersion": "backstay.dev/v1", "kind": "BackupPolicy", "metadata": { "name": "gold" },
-   |                                                                                    ^^^^^^^
-hint: nothing of theirs is deleted meanwhile, and nothing new is backed up
-
-error: `recoveryWindow` is `14 💾 days`, which is not a length of time
+error[wrong-form]: `recoveryWindow` is `14 💾 days`, which is not a length of time
   --> policies/gold.json:3:76
    |
  3 |     "spec": { "schedule": { "every": "8h" }, "retention": { "recoveryWindow": "14 \ud83d\udcbe days" } }
    |                                                                               ^^^^^^^^^^^^^^^^^^^^^^^
 hint: a whole number and a unit: 45s, 90m, 8h, 14d or 2w
 
-error: this is not JSON that can be read: trailing comma
+error[syntax]: this is not JSON that can be read: trailing comma
   --> policies/other.json:2:2
    |
  2 |     }
    |     ^
+hint: JSON has no comments, no trailing commas and only double quotes; a .yaml file may have them
+
+note[left-out]: 3 clusters of BackupPolicy `gold` are left out until it is repaired: `orders-db`, `billing-db`, `catalog-db`
+  --> policies/gold.json:2:81
+   |
+ 2 |     "apiVersion": "backstay.dev/v1", "kind": "BackupPolicy", "metadata": { "name": "gold" },
+   |                                                                                    ^^^^^^^
+hint: nothing of theirs is deleted meanwhile, and nothing new is backed up
 "#);
 }
 

@@ -60,10 +60,9 @@ fn every_code_has_a_page_whose_wrong_example_gives_it_and_whose_right_one_gives_
             assert!(found.iter().any(|d| d.code == *code), "{code}: {}\n{found}", example.text);
             let others: Vec<_> = found.iter().map(|d| d.code).filter(|found| *found != *code).collect();
             // Its consequences may be told, too, and `left-out` is nothing but one.
-            let consequence =
-                if matches!(code, Code::LeftOut | Code::TooMany) { Code::UnknownKey } else { Code::LeftOut };
-            let may_be = |other: &Code| *other == consequence;
-            assert!(others.iter().all(may_be), "{code}: the example gives others: {found}");
+            let is_an_echo = matches!(code, Code::LeftOut | Code::TooMany);
+            let may_be = if is_an_echo { Code::UnknownKey } else { Code::LeftOut };
+            assert!(others.iter().all(|other| *other == may_be), "{code}: the example gives others: {found}");
         }
         for example in right {
             assert_eq!(example.diagnostics().render(), "", "{code}: {}", example.text);

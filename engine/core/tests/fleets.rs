@@ -238,33 +238,38 @@ fn an_item_of_a_set_that_is_wrong_leaves_the_others_where_they_are() {
     let resolution = resolve_sources(&sources);
     assert_eq!(resolution.desired.unwrap().clusters.len(), 3 + 50 - 5);
     insta::assert_snapshot!(resolution.diagnostics.render(), @r#"
-error: `role` cannot be `pgbouncer`
+error[wrong-value]: `role` cannot be `pgbouncer`
    --> fleet/clusters/large-0000.yaml:25:17
     |
  25 |           role: pgbouncer
     |                 ^^^^^^^^^
 hint: it can be `postgres` or `pgpool`
 
-error: the key `labels` occurs twice
+error[duplicate-key]: the key `labels` occurs twice
     --> fleet/clusters/large-0000.yaml:174:7
      |
+ 173 |       labels: {}
+     |       ------ first written here
  174 |       labels: { organization: org-7, space: space-7 }
-     |       ^^^^^^
-hint: line 173 has it already: remove one of them
+     |       ^^^^^^ again here
+hint: remove one of them
 
-error: `clusters[9]` knows no key `colour`
+error[unknown-key]: `clusters[9]` knows no key `colour`
     --> fleet/clusters/large-0000.yaml:219:7
      |
  219 |       colour: red
      |       ^^^^^^
 hint: it knows `discover`, `labels`, `name`, `nodes`, `policy`, `retire`, `site` and `uid`
 
-error: the instance `i-00000000001500001` is in two nodes
+error[duplicate-id]: the instance `i-00000000001500001` is claimed by clusters `service-20` and `service-21`
     --> fleet/clusters/large-0000.yaml:506:21
      |
+ 483 |           instance: i-00000000001500001
+     |                     ------------------- claimed by `service-20` here
+...
  506 |           instance: i-00000000001500001
-     |                     ^^^^^^^^^^^^^^^^^^^
-hint: it is in cluster `service-20` at fleet/clusters/large-0000.yaml:483:21, too: a machine and its disks are one node's
+     |                     ^^^^^^^^^^^^^^^^^^^ claimed again here
+hint: a machine and its disks are one node's: look up the right id at the provider
 "#);
 }
 
@@ -275,7 +280,10 @@ fn a_policy_that_thousands_miss_is_said_a_few_times() {
     let resolution = resolve_sources(&sources);
     assert_eq!(resolution.desired.unwrap().clusters.len(), 0);
     assert_eq!(resolution.diagnostics.len(), 21);
-    insta::assert_snapshot!(resolution.diagnostics.iter().last().unwrap().to_string(), @r#"error: BackupPolicy `gold` is missing in 12 more places"#);
+    insta::assert_snapshot!(resolution.diagnostics.iter().last().unwrap().to_string(), @r#"
+error[unknown-name]: BackupPolicy `gold` is missing in 12 more places
+hint: it is the same name as above
+"#);
 }
 
 /// `cargo test --release -p backstay-core --test fleets -- --ignored --nocapture`

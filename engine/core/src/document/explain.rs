@@ -17,6 +17,9 @@ pub(super) struct Complaint {
     pub(super) diagnostic: Option<Box<Diagnostic>>,
 }
 
+/// So many unknown keys are compared with those that are known: more than a file's diagnostics.
+const LOOKED_AT: usize = 1000;
+
 /// Everything in a document that its schema does not allow.
 pub(super) fn explain(page: &Page<'_>, document: usize, value: &Value, checked: &Checked) -> Vec<Complaint> {
     let mut complaints = Vec::new();
@@ -25,7 +28,7 @@ pub(super) fn explain(page: &Page<'_>, document: usize, value: &Value, checked: 
     };
     // A key with a slip is one mistake: that the right key is missing needs no words.
     let mut meant = BTreeSet::new();
-    for error in checked.validator.iter_errors(value) {
+    for error in checked.validator.iter_errors(value).take(LOOKED_AT) {
         about(&error, &mut |about| meant.extend(about.meant()));
     }
     for error in checked.validator.iter_errors(value) {
@@ -110,7 +113,7 @@ impl About<'_, '_, '_> {
         match self.error.kind() {
             ValidationErrorKind::AdditionalProperties { unexpected } => {
                 let known = self.known_keys();
-                let meant = unexpected.iter().filter_map(|key| nearest(key, known.iter().copied()));
+                let meant = unexpected.iter().take(LOOKED_AT).filter_map(|key| nearest(key, known.iter().copied()));
                 meant.map(|key| child(self.pointer, key)).collect()
             }
             _ => Vec::new(),
