@@ -195,9 +195,7 @@ impl<'c, 'a> Removals<'c, 'a> {
         });
         is_planned
             || self.context.places.iter().filter(|other| other.site != place.site).any(|other| {
-                // The double of a copy that stands is nothing that anybody waits for.
-                let awaited = other.attempts.iter().filter(|attempt| !attempt.is_double);
-                let snapshots = awaited.flat_map(Attempt::snapshots);
+                let snapshots = other.attempts.iter().flat_map(Attempt::snapshots);
                 let strangers = other.strangers.iter().copied();
                 let all = snapshots.filter(|seen| seen.is_being_made()).map(|seen| seen.snapshot).chain(strangers);
                 all.filter(|snapshot| is_being_made(snapshot)).any(|one| self.is_copy_of(one, other, place, expected))
