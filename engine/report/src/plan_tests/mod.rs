@@ -65,7 +65,7 @@ fn what_a_comment_leaves_out_is_counted_by_kind_however_short_it_must_be() {
     // Every group is told, however little room there is; of what is told one by one besides, what does not fit is counted.
     let groups = report.kinds.iter().map(|kind| kind.groups.len()).sum::<usize>();
     assert_eq!(told.matches("same change x ").count(), groups, "{told}");
-    assert!(told.contains(" more findings: late, which `backstay show` tells."), "{told}");
+    assert!(told.contains(" more findings: moved, which `backstay show` tells."), "{told}");
     let longer = plan_md(&report, 3 * LEAST_CHARS);
     assert!(longer.contains(" more to delete, which `backstay show` tells."), "{longer}");
     // What cannot be undone is told before what can.
