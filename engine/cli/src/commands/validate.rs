@@ -103,11 +103,15 @@ async fn online(watched: &Watched, host: &Host, screen: &Screen, codes: &mut Cod
             screen.err(&format!("{} {message}\n", screen.err_paint.red("!")));
         }
     }
-    let read = plural(observed.sites.len() - unread.len(), "site");
-    let verdict = match wrong.len() {
-        0 => format!("Online: {read} of {} read; all that is declared there exists.", observed.sites.len()),
-        number => format!("Online: {read} of {} read; {} not there.", observed.sites.len(), plural(number, "thing")),
+    let sites = observed.sites.len();
+    let found = match (wrong.len(), sites - unread.len()) {
+        (_, 0) => "nothing could be checked".to_owned(),
+        (0, _) => "all that is declared there exists".to_owned(),
+        (number, _) => {
+            format!("{} that {} declared there {} not exist", plural(number, "thing"), is(number), does(number))
+        }
     };
+    let verdict = format!("Online: {} of {} read; {found}.", sites - unread.len(), plural(sites, "site"));
     let fields = json!({ "sites": observed.sites.len(), "unread": unread.len(), "missing": wrong.len() });
     screen.json(if wrong.is_empty() && unread.is_empty() { "info" } else { "error" }, "online", &verdict, fields);
     if !screen.is_json {
@@ -116,6 +120,14 @@ async fn online(watched: &Watched, host: &Host, screen: &Screen, codes: &mut Cod
     codes.add_if(!wrong.is_empty(), Code::Error);
     codes.add_if(!unread.is_empty(), Code::Coverage);
     Ok(())
+}
+
+fn is(number: usize) -> &'static str {
+    if number == 1 { "is" } else { "are" }
+}
+
+fn does(number: usize) -> &'static str {
+    if number == 1 { "does" } else { "do" }
 }
 
 /// How many sites, policies and clusters are right.

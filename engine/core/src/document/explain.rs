@@ -80,8 +80,11 @@ impl About<'_, '_, '_> {
             }
             ValidationErrorKind::Constant { expected_value } => out.push(self.at(self.value(), || {
                 let (given, wanted) = (show(self.error.instance()), show(expected_value));
-                Diagnostic::error(Code::WrongValue, format!("{label} is {given}, and must be {wanted}"))
-                    .hint("this is the one version of the format that this Backstay reads")
+                let told = Diagnostic::error(Code::WrongValue, format!("{label} is {given}, and must be {wanted}"));
+                match self.pointer.ends_with("/apiVersion") {
+                    true => told.hint("this is the one version of the format that this Backstay reads"),
+                    false => told.hint(format!("write {wanted}, or move it into a file of its own kind")),
+                }
             })),
             ValidationErrorKind::Pattern { .. } => out.push(self.at(self.value(), || self.wrong_form(&label))),
             ValidationErrorKind::Minimum { limit } => {

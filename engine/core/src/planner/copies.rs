@@ -24,6 +24,13 @@ impl Lacking {
     pub(super) fn sites(&self, id: Id) -> Option<&Vec<SiteName>> {
         self.0.get(&id)
     }
+
+    fn pin(&mut self, id: Id, site: &SiteName) {
+        let sites = self.0.entry(id).or_default();
+        if !sites.contains(site) {
+            sites.push(site.clone());
+        }
+    }
 }
 
 /// A point where it can be copied from.
@@ -36,6 +43,7 @@ struct Source<'a> {
 /// Plans the copies of one cluster, as if there were no other: [`limit`] comes later.
 pub(super) fn plan(view: &View<'_>, outcome: &mut Outcome) -> Lacking {
     let mut lacking = Lacking::default();
+    pin_travelling(view, &mut lacking);
     if view.subject.cluster.is_retired {
         return lacking;
     }
@@ -48,6 +56,19 @@ pub(super) fn plan(view: &View<'_>, outcome: &mut Outcome) -> Lacking {
         }
     }
     lacking
+}
+
+/// What is on its way to another place is copied from here, whether or not anybody wants the copy any more, and also where
+/// the cluster lives by now.
+fn pin_travelling(view: &View<'_>, lacking: &mut Lacking) {
+    for (place, seen) in view.places.known() {
+        let travels = |point: &&RecoveryPoint<'_>| {
+            point.snapshots().any(|one| matches!(one.readiness, Readiness::Creating | Readiness::CutFixed))
+        };
+        for point in seen.points().iter().filter(travels) {
+            lacking.pin(view::id(point), place.name);
+        }
+    }
 }
 
 fn to_site<'a>(
@@ -72,7 +93,7 @@ fn to_site<'a>(
     let wanted = wanted(view, &copy.retention, &all);
     let is_ready = |id: &Id| seen.points().iter().any(|point| view::id(point) == *id && point.is_restorable());
     for id in wanted.iter().filter(|id| !is_ready(id)) {
-        lacking.0.entry(*id).or_default().push(place.name.clone());
+        lacking.pin(*id, place.name);
     }
     let mut open: Vec<Source<'a>> =
         sources.iter().filter(|(id, _)| wanted.contains(id) && !names.contains(id)).map(|(_, s)| *s).collect();

@@ -227,20 +227,21 @@ fn wrong_rules_are_told_with_their_places_and_the_right_ones_count() {
     let (rules, diagnostics) = read_rules("ignore.yaml", wrong.as_bytes());
     assert!(rules.is_empty());
     assert_snapshot!(diagnostics.render(), @"
-    error: there is no date or instant `2026-02-30`
+    error[wrong-form]: there is no date or instant `2026-02-30`
       --> ignore.yaml:5:93
        |
      5 |     - { classes: [late, missing], cluster: orders-*, owner: team-a, reason: known, expires: 2026-02-30 }
        |                                                                                             ^^^^^^^^^^
+    hint: write a day as 2026-12-31, or an instant in RFC 3339
 
-    error: `classes[0]` cannot be `mising`
+    error[wrong-value]: `classes[0]` cannot be `mising`
       --> ignore.yaml:6:19
        |
      6 |     - { classes: [mising], owner: team-b, reason: over, expires: 2026-11-01 }
        |                   ^^^^^^
     hint: did you mean `missing`?
 
-    error: `rules[2]` has no `owner`
+    error[missing-key]: `rules[2]` has no `owner`
       --> ignore.yaml:7:7
        |
      7 |     - { classes: [orphan], subject: uid-nobody, reason: idle, expires: 2027-01-01T00:00:00Z }
@@ -249,11 +250,12 @@ fn wrong_rules_are_told_with_their_places_and_the_right_ones_count() {
     ");
     let gap = RULES.replace("kind: DriftIgnore", "kind: Cluster");
     assert_snapshot!(read_rules("ignore.yaml", gap.as_bytes()).1.render(), @"
-    error: `kind` is `Cluster`, and must be `DriftIgnore`
+    error[wrong-value]: `kind` is `Cluster`, and must be `DriftIgnore`
       --> ignore.yaml:2:7
        |
      2 | kind: Cluster
        |       ^^^^^^^
+    hint: write `DriftIgnore`, or move it into a file of its own kind
     ");
 }
 
