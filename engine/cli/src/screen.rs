@@ -6,7 +6,7 @@ use crate::exit::Codes;
 use crate::host::{Host, Io};
 use crate::session::directory;
 use backstay_core::diagnostic::{Diagnostics, Part, Severity};
-use backstay_report::{Paint, View, fold};
+use backstay_report::{Paint, View, fold, fold_around_quotes};
 use backstay_runtime::seams::Clock;
 use serde_json::{Value, json};
 use std::fs::File;
@@ -35,6 +35,8 @@ struct Streams {
     input: Box<dyn BufRead + Send>,
     /// How wide results may be; a file has no width.
     width: Option<usize>,
+    /// How wide all else may be.
+    err_width: Option<usize>,
     /// Where JSON lines go besides, and its name.
     into: Option<(PathBuf, BufWriter<File>)>,
     /// What could not be written, and why.
@@ -43,8 +45,9 @@ struct Streams {
 
 impl Streams {
     fn of(io: Io) -> Mutex<Self> {
-        let width = io.width.filter(|width| io.out_is_terminal && *width >= 20);
-        Mutex::new(Self { out: io.out, err: io.err, input: io.input, width, into: None, failure: None })
+        let wide = io.width.filter(|width| *width >= 20);
+        let (width, err_width) = (wide.filter(|_| io.out_is_terminal), wide.filter(|_| io.err_is_terminal));
+        Mutex::new(Self { out: io.out, err: io.err, input: io.input, width, err_width, into: None, failure: None })
     }
 
     /// A reader that went away, as `head` does, is no error of ours; a full disk is.
@@ -156,7 +159,9 @@ impl Screen {
 
     /// Writes all else.
     pub(crate) fn err(&self, text: &str) {
-        let _ = self.streams().err.write_all(text.as_bytes());
+        let mut streams = self.streams();
+        let folded = streams.err_width.map(|width| fold_around_quotes(text, width));
+        let _ = streams.err.write_all(folded.as_deref().unwrap_or(text).as_bytes());
     }
 
     /// Writes a line for people; machines do not get it.

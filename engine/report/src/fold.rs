@@ -14,6 +14,33 @@ pub fn fold(text: &str, width: usize) -> String {
     out
 }
 
+/// The same for what quotes documents: a line of a document and the marker below it stay as they are, since one points into the other.
+#[must_use]
+pub fn fold_around_quotes(text: &str, width: usize) -> String {
+    let mut out = String::with_capacity(text.len() + text.len() / 16);
+    for line in text.split_inclusive('\n') {
+        if is_quote(line) {
+            out.push_str(line);
+        } else {
+            fold_line(line, width, &mut out);
+        }
+    }
+    out
+}
+
+/// Whether a line begins with a gutter: ` 13 |`, or a bar alone.
+fn is_quote(line: &str) -> bool {
+    let mut text = line;
+    loop {
+        text = text.trim_start_matches(|c: char| c == ' ' || c.is_ascii_digit());
+        // A colour, which takes no room.
+        match text.strip_prefix("\u{1b}[").and_then(|code| code.split_once('m')) {
+            Some((_, rest)) => text = rest,
+            None => return text.starts_with('|'),
+        }
+    }
+}
+
 fn fold_line(line: &str, width: usize, out: &mut String) {
     if shown(line.trim_end()) <= width {
         out.push_str(line);
@@ -74,7 +101,7 @@ fn shown(text: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::fold;
+    use super::{fold, fold_around_quotes};
 
     #[test]
     fn what_fits_is_left_as_it_is() {
@@ -95,6 +122,14 @@ mod tests {
             let words: Vec<String> = fold(line, width).split_whitespace().map(str::to_owned).collect();
             assert_eq!(words, line.split_whitespace().collect::<Vec<_>>(), "width {width}");
         }
+    }
+
+    #[test]
+    fn what_a_document_says_stays_on_its_line_above_its_marker() {
+        let quote = "\u{1b}[36m 13 |\u{1b}[0m   policy: a-name-that-is-long  # and why\n    |           ^^^^^^ and what it is about\n";
+        let told = format!("note: 4 clusters are left out until it is repaired\n{quote}");
+        let folded = format!("note: 4 clusters are left\n    out until it is repaired\n{quote}");
+        assert_eq!(fold_around_quotes(&told, 28), folded);
     }
 
     #[test]

@@ -26,7 +26,7 @@ mod table;
 
 pub use base_text::{Caused, base_text};
 pub use drift::{drift_junit, drift_md, drift_sarif, drift_text};
-pub use fold::fold;
+pub use fold::{fold, fold_around_quotes};
 pub use forecast_md::forecast_md;
 pub use forecast_tables::forecast_line;
 pub use forecast_text::forecast_text;

@@ -30,6 +30,7 @@ mod retirement;
 mod room;
 mod sagas;
 mod scenarios;
+mod shrunk;
 mod stale;
 mod tags;
 mod waits;

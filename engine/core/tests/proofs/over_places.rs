@@ -127,7 +127,7 @@ proptest! {
 
 /// A plan leaves work to the next one only for what it made, and for what waits for that: a copy is made of a point that is
 /// ready, a mark waits for copies, a delete for points, and a queue goes on where it stopped.
-fn may_follow(plan: &Plan, change: &Change) -> bool {
+pub(super) fn may_follow(plan: &Plan, change: &Change) -> bool {
     let own = || plan.changes.iter().filter(|other| other.cluster == change.cluster);
     // What tags made ours is judged by the next plan: only what is sealed can be marked.
     if own().any(gives_back) {
@@ -141,7 +141,9 @@ fn may_follow(plan: &Plan, change: &Change) -> bool {
         Action::Expire(_) | Action::Delete(_) => has_made,
         // A copy has the tags of its own making: a hold is mirrored once it is there.
         Action::Tag(tag) => tag.repair == Repair::MirrorHold && has_made,
-        Action::Create(_) | Action::Lock(_) | Action::Revive(_) => false,
+        // Where nodes differ in their systems, what a queue brings may make another one current (`shrunk`).
+        Action::Revive(_) => has_queued,
+        Action::Create(_) | Action::Lock(_) => false,
     }
 }
 
