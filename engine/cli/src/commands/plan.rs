@@ -70,6 +70,8 @@ pub(crate) async fn run(options: &PlanOptions, global: &Global, host: &Host, scr
     let mut codes = codes_of(plan, &planned.observed, session.has_errors || is_short, options.detailed_exitcode);
     let is_stopped = plan.waiting.iter().any(|waiting| waiting.why.is_refusal());
     codes.add_if(options.selectors.max_delete.is_some() && is_stopped, Code::Refused);
+    // The process is about to end: what a million snapshots take need not be given back piece by piece.
+    std::mem::forget(planned);
     Ok(codes)
 }
 
