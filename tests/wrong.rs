@@ -210,9 +210,14 @@ async fn on_a_terminal_it_is_the_same_in_colour() {
     for (number, part) in coloured.err.split("\u{1b}[").enumerate() {
         stripped += if number == 0 { part } else { part.split_once('m').unwrap().1 };
     }
-    assert_eq!(stripped, plain.err);
+    // A terminal breaks long lines between words, but none that quotes a document.
+    let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(words(&stripped), words(&plain.err));
+    let quotes = |text: &str| text.lines().filter(|line| line.contains(" |")).map(str::to_owned).collect::<Vec<_>>();
+    assert!(quotes(&plain.err).len() > 3);
+    assert_eq!(quotes(&stripped), quotes(&plain.err));
     let quiet = shell.run_on_terminal(&["validate"], "", &[("NO_COLOR", "1")]).await;
-    assert_eq!(quiet.err, plain.err);
+    assert_eq!(quiet.err, stripped);
 }
 
 #[tokio::test]
