@@ -91,6 +91,11 @@ impl Codes {
         }
     }
 
+    /// These, and those.
+    pub(crate) fn merge(&mut self, others: Self) {
+        self.0.extend(others.0);
+    }
+
     /// All of them as numbers, for JSON.
     pub(crate) fn numbers(&self) -> Vec<u8> {
         self.0.iter().map(|code| code.number()).collect()

@@ -7,7 +7,7 @@ use crate::document::nearest;
 use crate::model::{Cluster, Desired, Limit};
 use crate::name::{ClusterName, ClusterUid};
 use crate::observed::Observed;
-use crate::plan::{Action, Cause, Change, Finding, Narrowed, Plan, Waiting, WaitingFor};
+use crate::plan::{Action, Cause, Change, Finding, Narrowed, Plan, Waiting};
 use crate::point::Catalogue;
 use crate::refresh::Without;
 use std::collections::{BTreeMap, BTreeSet};
@@ -351,20 +351,12 @@ fn stop_deletes(plan: &mut Plan, limit: Limit, observed: &Observed) {
         let goes_on = !is_delete(change) || deletes <= most;
         if !goes_on {
             let limit = format!("{most} in this plan, by -max-delete={limit}");
-            stopped.push(Waiting {
-                cluster: change.cluster.clone(),
-                name: change.name.clone(),
-                point: Some(change.action.point()),
-                why: WaitingFor::BlastRadius { limit },
-            });
+            stopped.push(Waiting::stopped(change, limit));
         }
         goes_on
     });
     plan.waiting.extend(stopped);
-    plan.waiting.sort_by(|a, b| {
-        let order = (&a.name, &a.cluster, a.point).cmp(&(&b.name, &b.cluster, b.point));
-        order.then_with(|| a.why.to_string().cmp(&b.why.to_string()))
-    });
+    plan.waiting.sort_by(Waiting::order);
 }
 
 /// How many restorable points there are, of whomever: what the fleet's own limit is a share of, too.

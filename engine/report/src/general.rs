@@ -22,11 +22,13 @@ enum Span {
 }
 
 impl Span {
-    fn of(reason: &Reason) -> Self {
-        match reason {
-            Reason::SlotDue { newest } => Self::Instants(*newest, *newest),
-            Reason::GraceOver { ago, .. } | Reason::Abandoned { ago } => Self::Lengths(*ago, *ago),
-            Reason::Double { marked: Some(ago) } => Self::Lengths(*ago, *ago),
+    /// What differs in a reason among its like, and what they share; without that, a reason is like none but its equals.
+    fn of(reason: &Reason) -> (Self, Option<String>) {
+        let (span, shared) = match reason {
+            Reason::SlotDue { newest } => (Self::Instants(*newest, *newest), "due".to_owned()),
+            Reason::GraceOver { rules, ago, .. } => (Self::Lengths(*ago, *ago), format!("beyond {rules}, tombstoned")),
+            Reason::Abandoned { ago } => (Self::Lengths(*ago, *ago), "abandoned".to_owned()),
+            Reason::Double { marked: Some(ago) } => (Self::Lengths(*ago, *ago), "a double, tombstoned".to_owned()),
             Reason::Double { marked: None }
             | Reason::FirstPoint
             | Reason::Retry { .. }
@@ -38,8 +40,9 @@ impl Span {
             | Reason::Unusable { .. }
             | Reason::Retired { .. }
             | Reason::Beyond { .. }
-            | Reason::KeptAgain => Self::Nothing,
-        }
+            | Reason::KeptAgain => return (Self::Nothing, None),
+        };
+        (span, Some(shared))
     }
 
     fn with(self, other: Self) -> Self {
@@ -54,29 +57,12 @@ impl Span {
 impl<'p> General<'p> {
     /// What reasons that are the same in general share.
     pub(crate) fn key(reason: &Reason) -> String {
-        match reason {
-            Reason::SlotDue { .. } => "due".to_owned(),
-            Reason::GraceOver { rules, .. } => format!("beyond {rules}, tombstoned"),
-            Reason::Abandoned { .. } => "abandoned".to_owned(),
-            Reason::Double { marked: Some(_) } => "a double, tombstoned".to_owned(),
-            Reason::Double { marked: None }
-            | Reason::FirstPoint
-            | Reason::Retry { .. }
-            | Reason::OnDemand { .. }
-            | Reason::CopyMissing { .. }
-            | Reason::TagsChanged { .. }
-            | Reason::HoldTagMissing
-            | Reason::LockMissing { .. }
-            | Reason::Unusable { .. }
-            | Reason::Retired { .. }
-            | Reason::Beyond { .. }
-            | Reason::KeptAgain => reason.to_string(),
-        }
+        Span::of(reason).1.unwrap_or_else(|| reason.to_string())
     }
 
     /// One reason.
     pub(crate) fn new(reason: &'p Reason) -> Self {
-        Self { reason, span: Span::of(reason) }
+        Self { reason, span: Span::of(reason).0 }
     }
 
     /// Two that share their key, as one.

@@ -302,17 +302,25 @@ pub(super) fn tell_applied(plan: &Plan, applied: &Applied, was_cut: bool, screen
     }
 }
 
+/// The codes of how the changes of a run ended.
+pub(super) fn codes_of_ends(applied: &Applied, host: &Host) -> Codes {
+    let mut codes = Codes::none();
+    let went_wrong = |end: &ChangeEnd| matches!(end, ChangeEnd::Saga(End::Stale { .. } | End::Failed { .. }));
+    codes.add_if(applied.count(went_wrong) > 0, Code::Partial);
+    codes.add_if(applied.count(|end| matches!(end, ChangeEnd::LeaseHeld(_))) > 0, Code::LeaseHeld);
+    codes.add_if(host.cancelled.load(Ordering::SeqCst), Code::Cancelled);
+    codes
+}
+
 fn codes_of(go: &Go, applied: &Applied, is_strict: bool, host: &Host, observed: &Observed) -> Codes {
     let Go { session, planned, skipped } = go;
     let plan = planned.plan.plan();
     let has_errors = session.has_errors || planned.left_out.is_some();
     let mut codes = plan::codes_of(plan, &planned.observed, has_errors, false);
-    let went_wrong = |end: &ChangeEnd| matches!(end, ChangeEnd::Saga(End::Stale { .. } | End::Failed { .. }));
+    codes.merge(codes_of_ends(applied, host));
     let went_stale = |end: &ChangeEnd| matches!(end, ChangeEnd::Saga(End::Stale { .. }));
     codes.add_if(is_strict && applied.count(went_stale) > 0, Code::Stale);
-    codes.add_if(!skipped.is_empty() || applied.count(went_wrong) > 0, Code::Partial);
-    codes.add_if(applied.count(|end| matches!(end, ChangeEnd::LeaseHeld(_))) > 0, Code::LeaseHeld);
-    codes.add_if(host.cancelled.load(Ordering::SeqCst), Code::Cancelled);
+    codes.add_if(!skipped.is_empty(), Code::Partial);
     codes.add_if(plan.waiting.iter().any(|waiting| waiting.why.is_refusal()), Code::Refused);
     codes.add_if(!is_complete(observed), Code::Coverage);
     codes

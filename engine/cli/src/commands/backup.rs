@@ -1,6 +1,6 @@
 //! `backstay backup CLUSTER [-reason=TEXT]`: a point that a person asks for, made at once.
 
-use super::apply;
+use super::{apply, reason_of};
 use crate::args::{BackupOptions, Global};
 use crate::commands::plan::{self, Planned};
 use crate::exit::{Code, Codes};
@@ -8,19 +8,16 @@ use crate::host::Host;
 use crate::screen::Screen;
 use crate::selectors::Views;
 use crate::session::{self, Session};
-use anyhow::{anyhow, ensure};
+use anyhow::anyhow;
 use backstay_core::model::{Cluster, Desired};
 use backstay_core::plan::WaitingFor;
 use backstay_core::planner::{Refused, on_demand};
 use backstay_core::saga::End;
 use backstay_core::verify::verify;
 use backstay_report::clean;
-use backstay_runtime::apply::{Applied, ChangeEnd};
+use backstay_runtime::apply::ChangeEnd;
 use serde_json::json;
 use std::sync::atomic::Ordering;
-
-/// The longest reason, in characters.
-const LONGEST_REASON: usize = 500;
 
 pub(crate) async fn run(
     options: &BackupOptions,
@@ -28,9 +25,7 @@ pub(crate) async fn run(
     host: &Host,
     screen: &Screen,
 ) -> anyhow::Result<Codes> {
-    let reason = options.reason.as_deref().map(str::trim).filter(|reason| !reason.is_empty());
-    let is_short = reason.is_none_or(|reason| reason.chars().count() <= LONGEST_REASON);
-    ensure!(is_short, "-reason has more than {LONGEST_REASON} characters");
+    let reason = reason_of(options.reason.as_deref())?;
     let Some(session) = Session::open(global, host, screen)? else { return Ok(Codes::of(Code::Error)) };
     let cluster = super::hold::the_cluster(&session.desired, &options.cluster)?;
     let seen = session.leases().await?;
@@ -53,21 +48,12 @@ pub(crate) async fn run(
     host.is_working.store(false, Ordering::SeqCst);
     let applied = applied?;
     apply::tell_applied(planned.plan.plan(), &applied, false, screen);
-    let mut codes = codes_of(&applied, host);
+    let mut codes = apply::codes_of_ends(&applied, host);
     codes.add_if(session.has_errors, Code::Error);
     if applied.count(|end| *end == ChangeEnd::Saga(End::Done)) > 0 {
         tell_made(cluster, &session.desired, planned.plan.plan(), screen);
     }
     Ok(codes)
-}
-
-fn codes_of(applied: &Applied, host: &Host) -> Codes {
-    let mut codes = Codes::none();
-    let went_wrong = |end: &ChangeEnd| matches!(end, ChangeEnd::Saga(End::Stale { .. } | End::Failed { .. }));
-    codes.add_if(applied.count(went_wrong) > 0, Code::Partial);
-    codes.add_if(applied.count(|end| matches!(end, ChangeEnd::LeaseHeld(_))) > 0, Code::LeaseHeld);
-    codes.add_if(host.cancelled.load(Ordering::SeqCst), Code::Cancelled);
-    codes
 }
 
 fn code_of(refused: &Refused) -> Code {

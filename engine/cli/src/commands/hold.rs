@@ -1,13 +1,13 @@
 //! `backstay hold CLUSTER POINT [-release]`.
 
-use super::{apply, is_complete};
+use super::{apply, is_complete, reason_of};
 use crate::args::{Global, HoldOptions};
 use crate::commands::plan::Planned;
 use crate::exit::{Code, Codes};
 use crate::host::Host;
 use crate::screen::Screen;
 use crate::session::{self, Session, second};
-use anyhow::{anyhow, bail, ensure};
+use anyhow::{anyhow, bail};
 use backstay_core::model::{Cluster, Desired};
 use backstay_core::observed::{Listing, Observed};
 use backstay_core::plan::{Action, Repair};
@@ -23,13 +23,8 @@ use backstay_runtime::lease::Epochs;
 use jiff::Timestamp;
 use serde_json::json;
 
-/// The longest reason, in characters.
-const LONGEST_REASON: usize = 500;
-
 pub(crate) async fn run(options: &HoldOptions, global: &Global, host: &Host, screen: &Screen) -> anyhow::Result<Codes> {
-    let reason = options.reason.as_deref().map(str::trim).filter(|reason| !reason.is_empty());
-    let is_short = reason.is_none_or(|reason| reason.chars().count() <= LONGEST_REASON);
-    ensure!(is_short, "-reason has more than {LONGEST_REASON} characters");
+    let reason = reason_of(options.reason.as_deref())?;
     let Some(session) = Session::open(global, host, screen)? else { return Ok(Codes::of(Code::Error)) };
     let seen = session.leases().await?;
     let observed = session.observe(host, screen).await?;

@@ -39,6 +39,17 @@ fn write_file(path: &Path, content: impl AsRef<[u8]>) -> anyhow::Result<()> {
     write().inspect_err(|_| drop(std::fs::remove_file(&temporary))).map_err(told)
 }
 
+/// The longest reason, in characters.
+const LONGEST_REASON: usize = 500;
+
+/// What a person says why something is done; nothing where that is only white space.
+fn reason_of(given: Option<&str>) -> anyhow::Result<Option<&str>> {
+    let reason = given.map(str::trim).filter(|reason| !reason.is_empty());
+    let is_short = reason.is_none_or(|reason| reason.chars().count() <= LONGEST_REASON);
+    anyhow::ensure!(is_short, "-reason has more than {LONGEST_REASON} characters");
+    Ok(reason)
+}
+
 /// Whether every site and the state store's records were read.
 fn is_complete(observed: &Observed) -> bool {
     observed.records.complete().is_some() && observed.sites.values().all(|site| site.complete().is_some())

@@ -15,7 +15,7 @@ use backstay_core::resolve::declared_at;
 use backstay_report::{clean, plural};
 use backstay_runtime::threads::Threads;
 use serde_json::json;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// So many codes are named as ones to explain.
 const EXPLAINED: usize = 3;
@@ -79,9 +79,9 @@ async fn online(watched: &Watched, host: &Host, screen: &Screen, codes: &mut Cod
     let plan = plan_with(&Threads::available(), desired, &observed, None, as_of);
     let is_wrong = |what: &FindingKind| matches!(what, FindingKind::Missing { .. } | FindingKind::Incapable { .. });
     let wrong: Vec<_> = plan.findings.iter().filter(|finding| is_wrong(&finding.what)).collect();
-    let named = |subject: &str| -> Option<&ClusterUid> {
-        desired.clusters.values().find(|cluster| cluster.name.as_str() == subject).map(|cluster| &cluster.uid)
-    };
+    let by_name: BTreeMap<&str, &ClusterUid> =
+        desired.clusters.values().map(|cluster| (cluster.name.as_str(), &cluster.uid)).collect();
+    let named = |subject: &str| by_name.get(subject).copied();
     let uids: BTreeSet<&ClusterUid> = wrong.iter().filter_map(|finding| named(&finding.subject)).collect();
     let declared = declared_at(&sources.tree, &uids, &unread.iter().map(|(site, _)| *site).collect());
     for (site, because) in &unread {

@@ -1,10 +1,12 @@
 //! What would be done, but must wait, and what it waits for.
 
+use super::Change;
 use crate::name::{ClusterName, ClusterUid, DiskId, SiteName};
 use crate::tags::PointKey;
 use crate::time::brief;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::cmp::Ordering;
 use std::fmt;
 
 /// Something that would be done, but must wait.
@@ -19,6 +21,24 @@ pub struct Waiting {
     pub point: Option<PointKey>,
     /// What it waits for.
     pub why: WaitingFor,
+}
+
+impl Waiting {
+    /// Its place in a plan: by cluster, then by point.
+    pub(crate) fn order(&self, other: &Self) -> Ordering {
+        let order = (&self.name, &self.cluster, self.point).cmp(&(&other.name, &other.cluster, other.point));
+        order.then_with(|| self.why.to_string().cmp(&other.why.to_string()))
+    }
+
+    /// A delete that a limit stops.
+    pub(crate) fn stopped(change: &Change, limit: String) -> Self {
+        Self {
+            cluster: change.cluster.clone(),
+            name: change.name.clone(),
+            point: Some(change.action.point()),
+            why: WaitingFor::BlastRadius { limit },
+        }
+    }
 }
 
 /// What something waits for.

@@ -5,7 +5,7 @@ use super::World;
 use super::cluster::Outcome;
 use crate::model::Desired;
 use crate::name::{ClusterUid, PolicyName};
-use crate::plan::{Action, Cause, Change, Waiting, WaitingFor};
+use crate::plan::{Action, Cause, Change, Waiting};
 use crate::schedule::Recent;
 use crate::time::Duration;
 use jiff::Timestamp;
@@ -40,12 +40,7 @@ pub(super) fn limit(total: &mut Outcome, desired: &Desired, world: &World<'_>, a
             Cause::Config | Cause::Drift => spent.take(change, cluster_limit, fleet_limit),
         };
         let Err(limit) = refused else { return true };
-        stopped.push(Waiting {
-            cluster: change.cluster.clone(),
-            name: change.name.clone(),
-            point: Some(change.action.point()),
-            why: WaitingFor::BlastRadius { limit },
-        });
+        stopped.push(Waiting::stopped(change, limit));
         false
     });
     total.waiting.extend(stopped);

@@ -58,10 +58,7 @@ impl Outcome {
     /// Puts everything into its one order.
     pub(super) fn sort(&mut self) {
         self.sort_changes();
-        self.waiting.sort_by(|a, b| {
-            let order = (&a.name, &a.cluster, a.point).cmp(&(&b.name, &b.cluster, b.point));
-            order.then_with(|| a.why.to_string().cmp(&b.why.to_string()))
-        });
+        self.waiting.sort_by(Waiting::order);
         // Two places of a cluster may wait for the same.
         self.waiting.dedup();
         self.findings.sort_by(|a, b| {

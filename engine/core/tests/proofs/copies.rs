@@ -449,3 +449,25 @@ fn a_copy_is_due_and_one_of_a_changed_policy_is_its_doing() {
     lab.apply_plan();
     assert!(lab.plan().changes.iter().all(|change| change.cause == Cause::Due), "{}", lab.plan_text());
 }
+
+#[test]
+fn what_travels_to_where_the_cluster_lives_by_now_keeps_its_source_until_it_is_there() {
+    let mut lab = lab(21, "");
+    lab.apply_plan();
+    let under_way = snapshot_of(&mut lab, &us(), 21).id;
+    lab.snapshot(&under_way).readiness = Readiness::CutFixed;
+    lab.move_to("orders-db", &us());
+    lab.set_policy(THREE);
+    lab.set_time(time("2026-11-24T01:00Z"));
+    lab.verified();
+    assert_snapshot!(lab.apply_plan(), @"
+    + orders-db 2026-11-24T00:00Z at us config: due; newest point is of 2026-11-23T00:00Z
+    ? orders-db 2026-11-21T00:00Z: its copy is not ready at us
+    ");
+    lab.snapshot(&under_way).readiness = Readiness::Ready;
+    lab.verified();
+    assert_snapshot!(lab.apply_plan(), @"
+    ~ orders-db 2026-11-21T00:00Z due: beyond daily 3
+    ~ orders-db 2026-11-21T00:00Z at us due: beyond daily 3
+    ");
+}

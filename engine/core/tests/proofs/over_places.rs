@@ -136,13 +136,16 @@ pub(super) fn may_follow(plan: &Plan, change: &Change) -> bool {
     let has_made = own().any(|other| matches!(other.action, Action::Create(_) | Action::Copy(_)));
     let has_queued = plan.waiting.iter().filter(|waiting| waiting.cluster == change.cluster);
     let has_queued = has_queued.into_iter().any(|waiting| matches!(waiting.why, WaitingFor::CopyQueue { .. }));
+    let is_of_two_systems = plan.waiting.iter().filter(|waiting| waiting.cluster == change.cluster).any(|waiting| {
+        matches!(&waiting.why, WaitingFor::NotSafe { because } if because.contains("different system identifiers"))
+    });
     match &change.action {
         Action::Copy(_) => has_made || has_queued,
         Action::Expire(_) | Action::Delete(_) => has_made,
         // A copy has the tags of its own making: a hold is mirrored once it is there.
         Action::Tag(tag) => tag.repair == Repair::MirrorHold && has_made,
         // Where nodes differ in their systems, what a queue brings may make another one current (`shrunk`).
-        Action::Revive(_) => has_queued,
+        Action::Revive(_) => has_queued && is_of_two_systems,
         Action::Create(_) | Action::Lock(_) => false,
     }
 }
